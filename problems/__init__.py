@@ -1,0 +1,29 @@
+"""Declared problems with exact or reference solutions, one file a family."""
+
+from problems.allen_cahn import AllenCahn as AllenCahn
+from problems.allen_cahn import AllenCahnPeriodic as AllenCahnPeriodic
+from problems.burgers import Burgers as Burgers
+from problems.convection import Convection as Convection
+from problems.convection import ConvectionDiffusion as ConvectionDiffusion
+from problems.diffusion_reaction import DiffusionReaction as DiffusionReaction
+from problems.heat import Heat as Heat
+from problems.kdv import KdV as KdV
+from problems.klein_gordon import KleinGordon as KleinGordon
+from problems.kuramoto_sivashinsky import KuramotoSivashinsky as KuramotoSivashinsky
+from problems.taylor_green import TaylorGreen as TaylorGreen
+from problems.wave import Wave as Wave
+
+__all__ = [
+    "AllenCahn",
+    "AllenCahnPeriodic",
+    "Burgers",
+    "Convection",
+    "ConvectionDiffusion",
+    "DiffusionReaction",
+    "Heat",
+    "KdV",
+    "KleinGordon",
+    "KuramotoSivashinsky",
+    "TaylorGreen",
+    "Wave",
+]

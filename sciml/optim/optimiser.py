@@ -1,0 +1,99 @@
+"""What an optimiser is: the trainer hands it an objective, it takes one iteration."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one iteration did.
+
+    Attributes:
+        loss: at the accepted parameters, or at those before the update for first-order methods. A number where the
+            method needed it as one; otherwise a detached tensor (), so that reading it, which would wait for the
+            device, is left to whoever wants it.
+        stop_reason: why no further iteration makes sense, None while one does.
+        info: further numbers of the iteration by name.
+    """
+
+    loss: float | Tensor
+    stop_reason: str | None = None
+    info: dict[str, float] = field(default_factory=dict)
+
+
+class Objective(Protocol):
+    """A sum of squares of the current points and weights, as a function of the parameters' current values.
+
+    Attributes:
+        parameters: what is optimised, leaves that require a gradient.
+        names: their names, in the same order; the keys of ``residual_vector``'s argument.
+        version: another number once the function has changed (new points or weights), so that a method may carry its
+            last loss and gradient from one iteration to the next.
+    """
+
+    parameters: list[Tensor]
+    names: list[str]
+    version: int
+
+    def loss(self) -> Tensor:
+        """The loss (), with its graph."""
+
+    def residual_vector(self, parameters: dict[str, Tensor] | None = None) -> Tensor:
+        """The residuals (M,) times sqrt(weight / N of their term): the loss is their sum of squares."""
+
+
+class Optimiser(ABC):
+    """An optimisation method at work on ``parameters``, changed in place.
+
+    ``stochastic`` says that the method takes gradients of fresh points; the others model one fixed function.
+    """
+
+    stochastic: ClassVar[bool] = False
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        self.parameters = list(parameters)
+
+    @abstractmethod
+    def step(self, objective: Objective) -> Step:
+        """Take one iteration."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Everything the next iteration depends on: tensors, numbers, texts, lists and dicts."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from ``state``."""
+
+
+class Configuration(Protocol):
+    """A frozen dataclass of an optimiser's settings."""
+
+    def build(self, parameters: list[Tensor]) -> Optimiser:
+        """The optimiser for ``parameters``."""
+
+
+def loss_and_gradient(objective: Objective) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The loss (), detached, and its gradient by parameter; zero for a parameter that the loss does not contain."""
+    loss = objective.loss()
+    return loss.detach(), torch.autograd.grad(loss, objective.parameters, materialize_grads=True)
+
+
+def flatten(tensors: Sequence[Tensor]) -> Tensor:
+    """One vector (n,) of all entries."""
+    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+
+
+@torch.no_grad()
+def assign(parameters: Sequence[Tensor], vector: Tensor) -> None:
+    """Set ``parameters`` to the entries of ``vector`` (n,)."""
+    pieces = vector.split([parameter.numel() for parameter in parameters])
+    for parameter, piece in zip(parameters, pieces, strict=True):
+        parameter.copy_(piece.view_as(parameter))

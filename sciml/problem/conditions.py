@@ -1,0 +1,505 @@
+"""What holds besides the equations: boundary, initial, periodic, interface and integral conditions, and observations."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sciml.errors import InputError, nearest
+from sciml.jets import Jet, as_tensor
+from sciml.jets.backends import coordinates as coordinate_jets
+from sciml.problem.points import Points
+
+if TYPE_CHECKING:
+    from sciml.problem.problem import Problem
+
+Value = float | Tensor | Callable[..., Tensor]
+"""A number, or a function of coordinates by name that returns a tensor (N,)."""
+
+Fields = Mapping[str, Jet]
+At = Callable[[Value], Tensor | float]
+
+
+class Condition(ABC):
+    """One condition of a problem: it samples its own points and returns its residuals there, unreduced."""
+
+    kind: str
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Key of its points in a batch; unique within a problem."""
+
+    @abstractmethod
+    def sample(
+        self,
+        problem: Problem,
+        n: int,
+        generator: torch.Generator,
+        method: str = "uniform",
+        device: torch.device | None = None,
+        dtype: torch.dtype = torch.float64,
+    ) -> Points:
+        """Draw about ``n`` points."""
+
+    @abstractmethod
+    def residuals(
+        self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
+    ) -> dict[str, Tensor]:
+        """Residual vectors by term name.
+
+        Args:
+            fields: jet of every unknown at ``points.coordinates``.
+            images: jets at ``points.images``, when there are any.
+        """
+
+    def check(self, problem: Problem) -> None:
+        """Raise InputError when the condition does not fit the problem."""
+
+
+class _OnBoundary(Condition):
+    """A condition on named pieces of the spatial boundary, ``on=None`` being the whole of it."""
+
+    def __init__(self, on: str | Sequence[str] | None = None, **values: Any) -> None:
+        if not values:
+            raise InputError(f"{type(self).__name__} needs at least one unknown, for example {type(self).__name__}(u=0.0)")
+        self.on = (on,) if isinstance(on, str) else None if on is None else tuple(on)
+        self.values = values
+
+    @property
+    def name(self) -> str:
+        return "_".join((self.kind, *self.values, *(self.on or ())))
+
+    def sample(self, problem: Problem, n: int, generator: torch.Generator, method: str = "uniform",
+               device: torch.device | None = None, dtype: torch.dtype = torch.float64) -> Points:  # fmt: skip
+        drawn = problem.domain.sample_boundary(n, generator, on=self.on, method=method, device=device, dtype=dtype)
+        return Points(drawn.points, normals=drawn.normals)
+
+    def residuals(
+        self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
+    ) -> dict[str, Tensor]:
+        suffix = "_".join(("", *(self.on or ())))
+        return {
+            f"{self.kind}_{unknown}{suffix}": self._residual(
+                problem, fields[unknown], value, points, lambda v, where=unknown: self._value(problem, v, points, where)
+            )
+            for unknown, value in self.values.items()
+        }
+
+    def _value(self, problem: Problem, value: Value, points: Points, unknown: str) -> Tensor | float:
+        return evaluate(value, problem.coordinates, points.coordinates, f"{type(self).__name__}({unknown}=...)")
+
+    @abstractmethod
+    def _residual(self, problem: Problem, u: Jet, value: Any, points: Points, at: At) -> Tensor:
+        """Residual of one unknown; ``at`` evaluates a declared value at the points."""
+
+    def check(self, problem: Problem) -> None:
+        _check_unknowns(self, self.values, problem)
+        self._check_pieces(problem)
+
+    def _check_pieces(self, problem: Problem) -> None:
+        try:
+            problem.domain.resolve(self.on)
+        except InputError as error:
+            raise InputError(f"{type(self).__name__}(on={self.on}): {error}") from None
+
+
+class Dirichlet(_OnBoundary):
+    """``u = value`` on the boundary.
+
+    Args:
+        on: a boundary piece or several, None for the whole spatial boundary.
+        values: ``unknown=value``; a number or a function of the coordinates by name, returning (N,).
+    """
+
+    kind = "dirichlet"
+
+    def _residual(self, problem: Problem, u: Jet, value: Any, points: Points, at: At) -> Tensor:
+        return u.value - at(value)
+
+
+class Neumann(_OnBoundary):
+    """``du/dn = value`` with the outward normal n; arguments as ``Dirichlet``."""
+
+    kind = "neumann"
+
+    def _residual(self, problem: Problem, u: Jet, value: Any, points: Points, at: At) -> Tensor:
+        return normal_derivative(problem, u, points) - at(value)
+
+
+class Robin(_OnBoundary):
+    """``a u + b du/dn = value``, given as ``u=(a, b, value)``; each a number or a function of the coordinates."""
+
+    kind = "robin"
+
+    def _residual(self, problem: Problem, u: Jet, value: Any, points: Points, at: At) -> Tensor:
+        a, b, right = value
+        return at(a) * u.value + at(b) * normal_derivative(problem, u, points) - at(right)
+
+    def check(self, problem: Problem) -> None:
+        super().check(problem)
+        for unknown, value in self.values.items():
+            if not isinstance(value, (tuple, list)) or len(value) != 3:
+                raise InputError(f"Robin({unknown}={value!r}) must be a triple (a, b, value) of a u + b du/dn = value")
+
+
+class Constraint(_OnBoundary):
+    """Any pointwise relation on the boundary.
+
+    Args:
+        name: name of the term.
+        function: takes unknowns and coordinates by name (and ``normal``, (N, d)) and returns the residual (N,).
+        on: as in ``Dirichlet``.
+    """
+
+    kind = "constraint"
+
+    def __init__(self, name: str, function: Callable[..., Any], on: str | Sequence[str] | None = None) -> None:
+        super().__init__(on=on, **{name: function})
+        self._function = function
+
+    @property
+    def name(self) -> str:
+        (name,) = self.values
+        return name
+
+    def residuals(
+        self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
+    ) -> dict[str, Tensor]:
+        known: dict[str, Any] = dict(fields)
+        known |= zip(problem.coordinates, coordinate_jets(problem.coordinates, points.coordinates), strict=True)
+        known["normal"] = points.normals
+        wanted = _signature(self._function, known, f"Constraint({self.name!r})")
+        residual = self._function(**{name: known[name] for name in wanted})
+        return {self.name: as_tensor(residual, points.coordinates[:, 0])}
+
+    def _residual(self, problem: Problem, u: Jet, value: Any, points: Points, at: At) -> Tensor:
+        raise AssertionError("a constraint evaluates its own function")
+
+    def check(self, problem: Problem) -> None:
+        self._check_pieces(problem)
+
+
+class Initial(Condition):
+    """Values at the initial time, ``Initial(u=value, u_t=slope)``.
+
+    A value is a number or a function of the spatial coordinates by name. ``u_t`` is the derivative in the time
+    coordinate ``t``; a second order in time is ``u_tt``.
+    """
+
+    kind = "initial"
+
+    def __init__(self, **values: Value) -> None:
+        if not values:
+            raise InputError("Initial needs at least one unknown, for example Initial(u=0.0)")
+        self.values = values
+
+    @property
+    def name(self) -> str:
+        return "_".join((self.kind, *self.values))
+
+    def sample(self, problem: Problem, n: int, generator: torch.Generator, method: str = "uniform",
+               device: torch.device | None = None, dtype: torch.dtype = torch.float64) -> Points:  # fmt: skip
+        return Points(problem.domain.sample_initial(n, generator, method=method, device=device, dtype=dtype))
+
+    def residuals(
+        self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
+    ) -> dict[str, Tensor]:
+        residuals = {}
+        for key, value in self.values.items():
+            unknown, order = self._target(key, problem)
+            u = fields[unknown].d(*(problem.time,) * order)
+            target = evaluate(value, problem.space, points.coordinates[:, list(problem.space_axes)], f"Initial({key}=...)")
+            residuals[f"{self.kind}_{key}"] = u.value - target
+        return residuals
+
+    @staticmethod
+    def _target(key: str, problem: Problem) -> tuple[str, int]:
+        """The unknown and the order in time that a keyword such as ``u_t`` names."""
+        if key in problem.unknowns:
+            return key, 0
+        unknown, _, suffix = key.rpartition("_")
+        time = problem.time
+        if unknown in problem.unknowns and time and suffix and suffix == time * (len(suffix) // len(time)):
+            return unknown, len(suffix) // len(time)
+        choices = [*problem.unknowns, *(f"{u}_{time}" for u in problem.unknowns)]
+        raise InputError(f"Initial({key}=...): {key!r} is no unknown or time derivative; {nearest(key, choices)}")
+
+    def check(self, problem: Problem) -> None:
+        if problem.time is None:
+            raise InputError("Initial needs a domain with a Time factor, for example Interval(...) * Time('t', 0, 1)")
+        for key in self.values:
+            self._target(key, problem)
+
+
+class Periodic(Condition):
+    """The solution repeats along one coordinate: values and derivatives agree at its two ends.
+
+    Derivatives are matched up to one below the highest order that the equations take in that coordinate.
+    """
+
+    kind = "periodic"
+
+    def __init__(self, coordinate: str) -> None:
+        self.coordinate = coordinate
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}_{self.coordinate}"
+
+    def sample(self, problem: Problem, n: int, generator: torch.Generator, method: str = "uniform",
+               device: torch.device | None = None, dtype: torch.dtype = torch.float64) -> Points:  # fmt: skip
+        points = problem.domain.sample(n, generator, method=method, device=device, dtype=dtype)
+        axis = problem.coordinates.index(self.coordinate)
+        low, high = (bound[axis].item() for bound in problem.domain.bounds)
+        ends = []
+        for value in (low, high):
+            end = points.clone()
+            end[:, axis] = value
+            ends.append(end)
+        return Points(ends[0], images=ends[1])
+
+    def residuals(
+        self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
+    ) -> dict[str, Tensor]:
+        assert images is not None
+        residuals = {}
+        for unknown in problem.unknowns:
+            for order in range(max(1, problem.order(unknown, self.coordinate))):
+                along = (self.coordinate,) * order
+                jump = fields[unknown].d(*along).value - images[unknown].d(*along).value
+                suffix = "_" + self.coordinate * order if order else ""
+                residuals[f"{self.name}_{unknown}{suffix}"] = jump
+        return residuals
+
+    def check(self, problem: Problem) -> None:
+        if self.coordinate not in problem.coordinates or self.coordinate == problem.time:
+            raise InputError(
+                f"Periodic({self.coordinate!r}): not a spatial coordinate; {nearest(self.coordinate, problem.space)}"
+            )
+
+
+class Observations(Condition):
+    """Measured values at given points, ``Observations(points, u=values)``.
+
+    Args:
+        points: shape (N, d), in the order of ``problem.coordinates``.
+        values: one array (N,) for every unknown that was measured.
+
+    Raises:
+        InputError: shapes do not agree, or a number is not finite.
+    """
+
+    kind = "observations"
+
+    def __init__(self, points: Any, **values: Any) -> None:
+        self.points = _finite(points, "Observations(points=...)")
+        if self.points.ndim != 2:
+            raise InputError(f"Observations: points must have shape (N, d), got {tuple(self.points.shape)}")
+        if not values:
+            raise InputError("Observations needs the values of at least one unknown, for example u=values")
+        self.values = {name: _finite(value, f"Observations({name}=...)") for name, value in values.items()}
+        for name, value in self.values.items():
+            if value.shape != self.points.shape[:1]:
+                raise InputError(
+                    f"Observations({name}=...) has shape {tuple(value.shape)}, expected ({len(self.points)},): "
+                    "one number for every point"
+                )
+
+    @property
+    def name(self) -> str:
+        return "_".join((self.kind, *self.values))
+
+    def sample(self, problem: Problem, n: int, generator: torch.Generator, method: str = "uniform",
+               device: torch.device | None = None, dtype: torch.dtype = torch.float64) -> Points:  # fmt: skip
+        total = len(self.points)
+        if n < total:
+            rows = torch.randperm(total, generator=generator, device=generator.device)[:n].to(device)
+        else:
+            rows = torch.arange(total, device=device)
+        return Points(self.points.to(device=device, dtype=dtype)[rows], rows=rows)
+
+    def residuals(
+        self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
+    ) -> dict[str, Tensor]:
+        assert points.rows is not None
+        return {
+            f"{self.kind}_{unknown}": fields[unknown].value - value.to(points.coordinates)[points.rows]
+            for unknown, value in self.values.items()
+        }
+
+    def check(self, problem: Problem) -> None:
+        _check_unknowns(self, self.values, problem)
+        if self.points.shape[1] != len(problem.coordinates):
+            raise InputError(
+                f"Observations: points have {self.points.shape[1]} columns, the problem has "
+                f"{len(problem.coordinates)} coordinates {problem.coordinates}"
+            )
+        outside = ~problem.domain.contains(self.points, tolerance=1e-6)
+        if outside.any():
+            row = int(outside.nonzero()[0])
+            raise InputError(
+                f"Observations: point {row}, {self.points[row].tolist()}, lies outside the domain "
+                f"({int(outside.sum())} of {len(outside)} do); drop these points or enlarge the domain"
+            )
+
+
+class Integral(Condition):
+    """The integral of an unknown over space is given, ``Integral(p=0.0)``; at every time when there is one.
+
+    Gauss-Legendre quadrature on the bounding box of space, exact for smooth fields on boxes.
+    """
+
+    kind = "integral"
+    _times = 8
+
+    def __init__(self, **values: float) -> None:
+        if not values:
+            raise InputError("Integral needs at least one unknown, for example Integral(p=0.0)")
+        self.values = values
+
+    @property
+    def name(self) -> str:
+        return "_".join((self.kind, *self.values))
+
+    def sample(self, problem: Problem, n: int, generator: torch.Generator, method: str = "uniform",
+               device: torch.device | None = None, dtype: torch.dtype = torch.float64) -> Points:  # fmt: skip
+        times = self._times if problem.time else 1
+        axes = list(problem.space_axes)
+        low, high = problem.domain.bounds
+        order = max(2, round((n / times) ** (1 / len(axes))))
+        nodes, weights = (torch.as_tensor(a) for a in np.polynomial.legendre.leggauss(order))
+        grid = torch.cartesian_prod(*(nodes,) * len(axes)).reshape(-1, len(axes))
+        weight = torch.cartesian_prod(*(weights,) * len(axes)).reshape(-1, len(axes)).prod(1)
+        half = (high - low)[axes] / 2
+        points = torch.zeros(times, len(grid), len(problem.coordinates), dtype=torch.float64)
+        points[:, :, axes] = low[axes] + half * (grid + 1)
+        if problem.time:
+            axis = problem.coordinates.index(problem.time)
+            drawn = torch.rand(times, generator=generator, device=generator.device, dtype=torch.float64).cpu()
+            points[:, :, axis] = (low[axis] + (high[axis] - low[axis]) * drawn)[:, None]
+        points = points.reshape(-1, points.shape[-1])
+        weight = (weight * half.prod()).repeat(times) * problem.domain.contains(points, tolerance=1e-12)
+        return Points(points, weights=weight).to(device=device, dtype=dtype)
+
+    def residuals(
+        self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
+    ) -> dict[str, Tensor]:
+        assert points.weights is not None
+        times = self._times if problem.time else 1
+        return {
+            f"{self.kind}_{unknown}": (points.weights * fields[unknown].value).reshape(times, -1).sum(1) - value
+            for unknown, value in self.values.items()
+        }
+
+    def check(self, problem: Problem) -> None:
+        _check_unknowns(self, self.values, problem)
+
+
+class Interface(Condition):
+    """Jump conditions between two unknowns, one on each side of a named internal boundary.
+
+    ``left - right = jump`` and ``flux[0] d left/dn - flux[1] d right/dn = flux_jump``, n being the outward normal of
+    ``shape``.
+
+    Args:
+        left: unknown inside ``shape``.
+        right: unknown outside.
+        shape: domain whose boundary is the interface (spatial coordinates).
+        jump: difference of the values.
+        flux: the two coefficients of the normal derivatives.
+        flux_jump: difference of the fluxes.
+    """
+
+    kind = "interface"
+
+    def __init__(self, left: str, right: str, shape: Any, *, jump: Value = 0.0,
+                 flux: tuple[float, float] = (1.0, 1.0), flux_jump: Value = 0.0) -> None:  # fmt: skip
+        self.left, self.right, self.shape = left, right, shape
+        self.jump, self.flux, self.flux_jump = jump, flux, flux_jump
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}_{self.left}_{self.right}"
+
+    def sample(self, problem: Problem, n: int, generator: torch.Generator, method: str = "uniform",
+               device: torch.device | None = None, dtype: torch.dtype = torch.float64) -> Points:  # fmt: skip
+        surface = self.shape * problem.domain.time if problem.time else self.shape
+        drawn = surface.sample_boundary(n, generator, method=method, device=device, dtype=dtype)
+        return Points(drawn.points, normals=drawn.normals)
+
+    def residuals(
+        self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
+    ) -> dict[str, Tensor]:
+        def at(value: Value, what: str) -> Tensor | float:
+            return evaluate(value, problem.coordinates, points.coordinates, f"Interface({what}=...)")
+
+        left, right = fields[self.left], fields[self.right]
+        fluxes = self.flux[0] * normal_derivative(problem, left, points) - self.flux[1] * normal_derivative(problem, right, points)
+        return {
+            f"{self.name}_value": left.value - right.value - at(self.jump, "jump"),
+            f"{self.name}_flux": fluxes - at(self.flux_jump, "flux_jump"),
+        }
+
+    def check(self, problem: Problem) -> None:
+        _check_unknowns(self, (self.left, self.right), problem)
+        if self.shape.names != problem.space:
+            raise InputError(f"Interface: shape has coordinates {self.shape.names}, space has {problem.space}")
+
+
+def normal_derivative(problem: Problem, u: Jet, points: Points) -> Tensor:
+    """``du/dn`` (N,) along ``points.normals``."""
+    assert points.normals is not None
+    normals = points.normals
+    return sum(normals[:, axis] * u.d(problem.coordinates[axis]).value for axis in problem.space_axes)  # type: ignore[return-value]
+
+
+def evaluate(value: Value, names: Sequence[str], coordinates: Tensor, what: str) -> Tensor | float:
+    """A declared value at ``coordinates`` (N, len(names)).
+
+    Raises:
+        InputError: the function names something that is no coordinate, or returns another shape than (N,).
+    """
+    if not callable(value):
+        if isinstance(value, Tensor) and value.ndim:
+            raise InputError(f"{what}: give a number or a function of the coordinates, not a tensor of values")
+        return value
+    known = dict(zip(names, coordinates.unbind(-1), strict=True))
+    result = value(**{name: known[name] for name in _signature(value, known, what)})
+    if isinstance(result, Tensor) and result.shape not in ((len(coordinates),), ()):
+        raise InputError(
+            f"{what} returned shape {tuple(result.shape)} for {len(coordinates)} points; "
+            f"return one number a point, shape ({len(coordinates)},), without a trailing dimension"
+        )
+    if not isinstance(result, Tensor | float | int):
+        raise InputError(f"{what} returned {type(result).__name__}; return a torch tensor of shape (N,) or a number")
+    return result
+
+
+def _signature(function: Callable[..., Any], known: Mapping[str, Any], what: str) -> list[str]:
+    names = list(inspect.signature(function).parameters)
+    for name in names:
+        if name not in known:
+            raise InputError(f"{what} asks for {name!r}, which is not available there; {nearest(name, known)}")
+    return names
+
+
+def _check_unknowns(condition: Condition, names: Any, problem: Problem) -> None:
+    for name in names:
+        if name not in problem.unknowns:
+            raise InputError(
+                f"{type(condition).__name__}({name}=...): not an unknown; {nearest(name, problem.unknowns)}"
+            )
+
+
+def _finite(values: Any, what: str) -> Tensor:
+    tensor = torch.as_tensor(values, dtype=torch.float64)
+    if not torch.isfinite(tensor).all():
+        raise InputError(f"{what} contains numbers that are not finite; drop these observations")
+    return tensor

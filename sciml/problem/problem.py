@@ -1,0 +1,241 @@
+"""A partial differential equation with its conditions, declared once."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from sciml.errors import InputError, nearest
+from sciml.geometry import Domain
+from sciml.jets import Jet, MultiIndex, MultiIndexSet, as_tensor, record
+from sciml.jets.backends import coordinates as coordinate_jets
+from sciml.problem.conditions import Condition
+from sciml.problem.parameter import Parameter
+from sciml.problem.points import Points
+
+INTERIOR = "interior"
+"""Key of the equations' collocation points in a batch."""
+
+
+class Problem:
+    """Base class of a problem; a subclass declares, a solver consumes.
+
+    A subclass gives the class attributes (or properties) ``coordinates``, ``unknowns`` and ``domain`` and the methods
+    ``equations`` and ``conditions``. It may also give
+
+    - ``exact(self, <coordinates>) -> {unknown: tensor (N,)}``,
+    - ``reference(self) -> xarray.Dataset``, a computed solution on a grid with the coordinates' names,
+    - ``derived(self, <jets>, <coordinates>) -> {name: jet}``, further fields such as a velocity from a stream function,
+    - ``gauge``, names of fields that are determined only up to a constant.
+
+    Example:
+        >>> class Heat(Problem):
+        ...     coordinates, unknowns = ("x", "t"), ("u",)
+        ...     domain = Interval("x", 0, 1) * Time("t", 0, 1)
+        ...     def equations(self, u, x, t):
+        ...         return {"heat": u.t - u.xx}
+        ...     def conditions(self):
+        ...         return [Initial(u=lambda x: torch.sin(math.pi * x)), Dirichlet(u=0.0)]
+    """
+
+    coordinates: ClassVar[tuple[str, ...]]
+    unknowns: ClassVar[tuple[str, ...]]
+    domain: ClassVar[Any]
+    gauge: ClassVar[tuple[str, ...]] = ()
+
+    def equations(self, *arguments: Any) -> Mapping[str, Any]:
+        """Residuals by name, from one jet for every unknown and one for every coordinate, in declared order."""
+        raise InputError(f"{type(self).__name__} does not declare equations(self, <unknowns>, <coordinates>)")
+
+    def conditions(self) -> Sequence[Condition]:
+        """Boundary, initial and other conditions."""
+        return []
+
+    # Coordinates ------------------------------------------------------------------------------------------------
+    @property
+    def time(self) -> str | None:
+        """Name of the time coordinate."""
+        time = self.domain.time
+        return None if time is None else time.names[0]
+
+    @property
+    def space(self) -> tuple[str, ...]:
+        """Names of the spatial coordinates."""
+        return tuple(name for name in self.coordinates if name != self.time)
+
+    @property
+    def space_axes(self) -> tuple[int, ...]:
+        return tuple(axis for axis, name in enumerate(self.coordinates) if name != self.time)
+
+    # Evaluation -------------------------------------------------------------------------------------------------
+    def residuals(self, fields: Mapping[str, Jet], points: Tensor) -> dict[str, Tensor]:
+        """Residual vector (N,) of every equation, from the jets of the unknowns at ``points`` (N, d)."""
+        jets = [fields[unknown] for unknown in self.unknowns]
+        declared = self.equations(*jets, *coordinate_jets(self.coordinates, points))
+        return {name: self._vector(name, residual, points) for name, residual in declared.items()}
+
+    def derived_fields(self, fields: Mapping[str, Jet], points: Tensor) -> dict[str, Tensor]:
+        """The fields of ``derived``, each (N,); none when the problem declares none."""
+        if not hasattr(self, "derived"):
+            return {}
+        jets = [fields[unknown] for unknown in self.unknowns]
+        derived = self.derived(*jets, *coordinate_jets(self.coordinates, points))
+        return {name: as_tensor(jet, points[:, 0]) for name, jet in derived.items()}
+
+    def _vector(self, name: str, residual: Any, points: Tensor) -> Tensor:
+        vector = as_tensor(residual, points[:, 0])
+        if vector.shape != points.shape[:1]:
+            raise InputError(
+                f"equation {name!r} of {type(self).__name__} has shape {tuple(vector.shape)} for {len(points)} points; "
+                f"it must give one residual a point, shape ({len(points)},)"
+            )
+        return vector
+
+    # Conditions, parameters, derivatives -------------------------------------------------------------------------
+    def named_conditions(self) -> dict[str, Condition]:
+        """The conditions by unique name."""
+        named: dict[str, Condition] = {}
+        for condition in self.conditions():
+            if condition.name in named:
+                raise InputError(
+                    f"two conditions of {type(self).__name__} are called {condition.name!r}; "
+                    "merge them, or tell them apart with on=..."
+                )
+            named[condition.name] = condition
+        return named
+
+    def parameters(self) -> dict[str, Parameter]:
+        """The unknown coefficients by attribute name."""
+        names = {name: None for cls in reversed(type(self).__mro__) for name in vars(cls)} | dict.fromkeys(vars(self))
+        found = {}
+        for name in names:
+            value = inspect.getattr_static(self, name)
+            if isinstance(value, Parameter):
+                found[name] = value
+        return found
+
+    def bind(self, values: Mapping[str, Tensor]) -> Self:
+        """This problem with its unknown coefficients replaced by ``values``."""
+        bound = copy.copy(self)
+        for name, value in values.items():
+            object.__setattr__(bound, name, value)  # dataclass instances are frozen
+        return bound
+
+    def start(self) -> Self:
+        """This problem with every unknown coefficient at its first guess."""
+        return self.bind({name: torch.tensor(p.start, dtype=torch.float64) for name, p in self.parameters().items()})
+
+    @cached_property
+    def derivatives(self) -> dict[str, MultiIndexSet]:
+        """The derivatives that the equations (key "interior") and every condition need, traced on a few points.
+
+        With a ``derived`` method, the key "derived" holds what that needs.
+        """
+        generator = torch.Generator().manual_seed(0)
+        _ = self._orders  # before the copy below, which then carries it
+        problem = self.start()
+        points = self.domain.sample(3, generator)
+        needed = {INTERIOR: self._trace(lambda fields: problem.residuals(fields, points), points)}
+        for name, condition in problem.named_conditions().items():
+            drawn = condition.sample(problem, 3, generator)
+            needed[name] = self._trace(
+                lambda fields, c=condition, p=drawn: c.residuals(problem, fields, p, images=fields), drawn.coordinates
+            )
+        if hasattr(self, "derived"):
+            needed["derived"] = self._trace(lambda fields: problem.derived_fields(fields, points), points)
+        return needed
+
+    def order(self, unknown: str, coordinate: str) -> int:
+        """Highest order of differentiation of ``unknown`` in ``coordinate`` in the equations."""
+        return self._orders[unknown][self.coordinates.index(coordinate)]
+
+    @cached_property
+    def _orders(self) -> dict[str, MultiIndex]:
+        points = self.domain.sample(3, torch.Generator().manual_seed(0))
+        asked = self._record(lambda fields: self.start().residuals(fields, points), points)
+        return {
+            unknown: tuple(max((index[axis] for index in indices), default=0) for axis in range(len(self.coordinates)))
+            for unknown, indices in zip(self.unknowns, asked, strict=True)
+        }
+
+    def _record(self, residuals: Any, points: Tensor) -> list[set[MultiIndex]]:
+        return record(
+            lambda jets: residuals(dict(zip(self.unknowns, jets, strict=True))),
+            self.coordinates, len(self.unknowns), points[:, 0],
+        )  # fmt: skip
+
+    def _trace(self, residuals: Any, points: Tensor) -> MultiIndexSet:
+        return MultiIndexSet(set().union(*self._record(residuals, points)), len(self.coordinates))
+
+    # Validation -------------------------------------------------------------------------------------------------
+    def validate(self) -> None:
+        """Check the whole declaration.
+
+        Raises:
+            InputError: naming the first thing that does not fit, and the fix.
+        """
+        name = type(self).__name__
+        for attribute in ("coordinates", "unknowns", "domain"):
+            if not hasattr(self, attribute):
+                raise InputError(f"{name} does not declare {attribute!r}")
+        for attribute in ("coordinates", "unknowns"):
+            names = getattr(self, attribute)
+            if isinstance(names, str) or not all(isinstance(n, str) and n.isidentifier() for n in names):
+                raise InputError(f"{name}.{attribute}={names!r} must be a tuple of names, for example {attribute}=('u',)")
+        if not isinstance(self.domain, Domain):
+            raise InputError(f"{name}.domain={self.domain!r} is no sciml geometry")
+        if tuple(self.domain.names) != tuple(self.coordinates):
+            raise InputError(
+                f"{name}.coordinates={tuple(self.coordinates)} but its domain has {tuple(self.domain.names)}; "
+                "declare both in the same order"
+            )
+        for taken in ("names", "value", "partial", "d"):
+            if taken in self.coordinates:
+                raise InputError(f"{name}.coordinates: {taken!r} is an attribute of every jet; rename the coordinate")
+        self._check_signature()
+        for condition in self.named_conditions().values():
+            condition.check(self)
+        for key in self.gauge:
+            if key not in self.unknowns:
+                raise InputError(f"{name}.gauge names {key!r}; {nearest(key, self.unknowns)}")
+        _ = self.derivatives
+
+    def _check_signature(self) -> None:
+        expected = [*self.unknowns, *self.coordinates]
+        signature = inspect.signature(self.equations).parameters.values()
+        if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in signature):
+            return
+        given = [parameter.name for parameter in signature]
+        for parameter, wanted in zip(given, expected, strict=False):
+            if parameter != wanted:
+                raise InputError(
+                    f"{type(self).__name__}.equations({', '.join(given)}): {parameter!r} is undeclared there; "
+                    f"its arguments must be {', '.join(expected)}"
+                )
+        if len(given) != len(expected):
+            raise InputError(
+                f"{type(self).__name__}.equations takes ({', '.join(given)}); its arguments must be {', '.join(expected)}"
+            )
+
+
+def sample_batch(
+    problem: Problem,
+    conditions: Mapping[str, Condition],
+    sizes: Mapping[str, int],
+    generator: torch.Generator,
+    method: str = "uniform",
+    device: torch.device | None = None,
+    dtype: torch.dtype = torch.float64,
+) -> dict[str, Points]:
+    """Points for the equations (key "interior") and for every condition, ``sizes`` of them each."""
+    drawn = problem.domain.sample(sizes[INTERIOR], generator, method=method, device=device, dtype=dtype)
+    batch = {INTERIOR: Points(drawn)}
+    for name, condition in conditions.items():
+        batch[name] = condition.sample(problem, sizes[name], generator, method, device, dtype)
+    return batch

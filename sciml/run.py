@@ -1,0 +1,90 @@
+"""The folder of a run: what is checked before it starts, and what it holds when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sciml import io
+from sciml.errors import InputError
+
+if TYPE_CHECKING:
+    from sciml.training import Result
+
+# What a continued run must share with the run it continues.
+SHARED = (("problem", "name"), ("problem", "settings"), ("solver", "name"), ("solver", "options"), ("run", "seed"))
+
+
+def start(folder: Path, configuration: Mapping[str, Any]) -> None:
+    """Claim ``folder`` for a new run and write ``config.toml``.
+
+    Raises:
+        InputError: the folder cannot be written to, or holds a run already.
+    """
+    if (folder / "config.toml").exists():
+        raise InputError(f"the folder {str(folder)!r} holds a run already; choose another one, or resume that run")
+    io.writable_folder(folder)
+    io.write_toml(folder / "config.toml", configuration)
+
+
+def checkpoint_of(folder: Path, configuration: Mapping[str, Any]) -> Path:
+    """The checkpoint in ``folder`` from which a run of ``configuration`` can continue.
+
+    Raises:
+        InputError: the folder holds no checkpoint, or one of another problem, solver or seed.
+    """
+    earlier = io.read_toml(folder / "config.toml")
+    for table, key in SHARED:
+        there, here = (content.get(table, {}).get(key) for content in (earlier, configuration))
+        if there != here:
+            raise InputError(
+                f"the folder {str(folder)!r} holds a run with {table} {key} {there!r}, not {here!r}; "
+                "give the same to resume it, or start a new run in another folder"
+            )
+    if not (folder / "checkpoint").exists():
+        raise InputError(f"the folder {str(folder)!r} has no checkpoint to resume from; start a new run")
+    return io.writable_folder(folder) / "checkpoint"
+
+
+def finish(folder: Path, result: Result, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Write everything that a finished run leaves; returns the content of ``metrics.json``."""
+    solution = result.solution
+    metrics = {
+        "problem": configuration["problem"]["name"],
+        "settings": configuration["problem"]["settings"],
+        "solver": configuration["solver"]["name"],
+        "relative_l2": solution.relative_l2,
+        "error_estimate": solution.error_estimate,
+        "parameters": solution.parameters,
+        "seconds": result.seconds,
+        "steps": result.steps,
+        "stop_reason": result.stop_reason,
+        "seed": configuration["run"]["seed"],
+        "device": configuration["run"]["device"],
+        "choices": dict(getattr(solution.solver, "choices", {})),
+        "versions": io.versions(),
+    }
+    result.history.to_csv(folder / "history.csv")
+    io.write_json(folder / "metrics.json", metrics)
+    solution.save(folder)
+    _write_report(folder, metrics)
+    return metrics
+
+
+def _write_report(folder: Path, metrics: Mapping[str, Any]) -> None:
+    from sciml.viz import plot_convergence, to_png
+
+    tables = {
+        "Result": {name.replace("_", " "): metrics[name] for name in ("relative_l2", "error_estimate", "stop_reason")},
+        "Fitted coefficients": metrics["parameters"],
+        "Run": {name: metrics[name] for name in ("problem", "solver", "seconds", "steps", "seed", "device")},
+        "Settings": metrics["settings"],
+        "Choices": metrics["choices"],
+        "Versions": metrics["versions"],
+    }
+    pictures = {
+        "Solution": (folder / "solution.png").read_bytes(),
+        "Convergence": to_png(plot_convergence(io.read_history(folder / "history.csv"))),
+    }
+    io.write_report(folder / "report.html", f"{metrics['problem']} by {metrics['solver']}", tables, pictures)

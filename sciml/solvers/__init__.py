@@ -1,0 +1,7 @@
+"""Solvers: interchangeable representations of the solution of a declared problem."""
+
+from sciml.solvers.pinn import PINN as PINN
+from sciml.solvers.solver import Batch as Batch
+from sciml.solvers.solver import Solver as Solver
+
+__all__ = ["PINN", "Batch", "Solver"]

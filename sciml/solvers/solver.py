@@ -1,0 +1,72 @@
+"""What the trainer, the weightings and the samplers may assume of a solver."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from sciml.problem import INTERIOR, Condition, Points, Problem, sample_batch
+
+Batch = dict[str, Points]
+"""Points by key: "interior" for the equations, and the name of every condition."""
+
+
+class Solver(nn.Module, ABC):
+    """A trainable representation of the solution of one problem.
+
+    A solver draws points and returns **unreduced** residual vectors by term; it knows nothing of optimisers, weights
+    or budgets.
+
+    Args:
+        problem: what to solve.
+        points: number of points of the equations (key "interior") and of every condition, by condition name.
+
+    Attributes:
+        term_kinds: term name -> "equation" or "condition".
+        term_points: term name -> key of the batch whose points the term is evaluated on.
+    """
+
+    name: ClassVar[str]
+    term_kinds: dict[str, str]
+    term_points: dict[str, str]
+
+    def __init__(self, problem: Problem, points: dict[str, int]) -> None:
+        super().__init__()
+        self.problem, self.points = problem, points
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
+    def conditions(self, problem: Problem) -> dict[str, Condition]:
+        """The conditions that enter the residuals: those that ``points`` names."""
+        return {name: c for name, c in problem.named_conditions().items() if name in self.points}
+
+    def sample(self, generator: torch.Generator, method: str = "uniform", scale: int = 1) -> Batch:
+        """Draw a batch; ``scale`` multiplies the number of interior points."""
+        sizes = {**self.points, INTERIOR: scale * self.points[INTERIOR]}
+        conditions = self.conditions(self.problem)
+        return sample_batch(self.problem, conditions, sizes, generator, method, self.device, self.dtype)
+
+    @abstractmethod
+    def residuals(self, batch: Batch) -> dict[str, Tensor]:
+        """Residual vector (N,) of every term, differentiable in ``self.parameters()``."""
+
+    @abstractmethod
+    def fields(self, points: Tensor) -> dict[str, Tensor]:
+        """Every unknown and derived field (N,) at ``points`` (N, d), without a graph."""
+
+    def coefficients(self) -> dict[str, Tensor]:
+        """Current values of the problem's unknown coefficients."""
+        return {}
+
+    @abstractmethod
+    def configuration(self) -> dict[str, Any]:
+        """Plain numbers and texts from which ``from_configuration`` rebuilds the untrained solver."""

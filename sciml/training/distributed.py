@@ -1,0 +1,92 @@
+"""Data-parallel training under torchrun: every process draws its own points; losses and gradients are averaged.
+
+Everything here does nothing in a single process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+def rank() -> int:
+    """Number of this process, 0 in the main one."""
+    return dist.get_rank() if _active() else int(os.environ.get("RANK", "0"))
+
+
+def world_size() -> int:
+    return dist.get_world_size() if _active() else 1
+
+
+def _active() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[None]:
+    """Join the group that torchrun's environment describes, unless joined already, and leave it at the end."""
+    if _active() or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    dist.init_process_group(dist.get_default_backend_for_device(device))
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def averaged_gradients(module: nn.Module) -> Iterator[None]:
+    """Start all processes from the main one's parameters, and average every gradient that is computed meanwhile.
+
+    Hooks on the parameters do it, so that optimisers and weightings alike see averages.
+    """
+    if world_size() == 1:
+        yield
+        return
+    for tensor in [*module.parameters(), *module.buffers()]:
+        dist.broadcast(tensor.detach(), 0)
+    hooks = [p.register_hook(average) for p in module.parameters() if p.requires_grad]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def average(tensor: Tensor) -> Tensor:
+    """Mean over the processes, without a graph."""
+    if world_size() == 1:
+        return tensor.detach()
+    total = tensor.detach().clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(total)
+    return total / world_size()
+
+
+def with_average_value(loss: Tensor) -> Tensor:
+    """The mean of ``loss`` over the processes as value, this process's share as gradient."""
+    return loss if world_size() == 1 else loss + (average(loss) - loss.detach())
+
+
+def from_main(values: Sequence[float], device: torch.device) -> list[float]:
+    """The main process's ``values``, so that all processes decide alike."""
+    if world_size() == 1:
+        return list(values)
+    tensor = torch.tensor(values, dtype=torch.float32, device=device)
+    dist.broadcast(tensor, 0)
+    return tensor.tolist()
+
+
+def gather(value: Any) -> list[Any]:
+    """Every process's ``value`` by rank; complete on the main process only."""
+    if world_size() == 1:
+        return [value]
+    values: list[Any] = [None] * world_size()
+    dist.gather_object(value, values if rank() == 0 else None)
+    return values

@@ -1,0 +1,97 @@
+"""The function that an optimiser sees: a solver's weighted residuals on the current points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from sciml.errors import InputError
+from sciml.solvers.solver import Batch, Solver
+from sciml.training import distributed
+
+
+class ResidualObjective:
+    """``sum over terms of mean(weight * residual**2)``, an ``Objective`` of the solver's trainable parameters.
+
+    Residuals that were evaluated for a weighting serve the first loss of the step, too.
+    """
+
+    def __init__(self, solver: Solver, compile: bool = False) -> None:
+        named = {name: parameter for name, parameter in solver.named_parameters() if parameter.requires_grad}
+        if not named:
+            raise InputError("the solver has no parameter that requires a gradient; there is nothing to train")
+        self.names: list[str] = list(named)
+        self.parameters: list[Tensor] = list(named.values())
+        self.version = 0
+        self.batch: Batch = {}
+        self.weights: Mapping[str, Tensor] = {}
+        self._caller = _Caller(solver)
+        self._evaluate = torch.compile(solver.residuals) if compile else solver.residuals
+        self._fresh: dict[str, Tensor] | None = None
+        self._latest: dict[str, Tensor] = {}
+
+    def set_points(self, batch: Batch) -> None:
+        if batch is not self.batch:
+            self.batch, self._fresh = batch, None
+            self.version += 1
+
+    def set_weights(self, weights: Mapping[str, Tensor]) -> None:
+        self.weights = weights
+        self.version += 1
+
+    def restore(self, batch: Batch, weights: Mapping[str, Tensor], version: int) -> None:
+        """Continue where ``version`` counted the changes of points and weights."""
+        self.batch, self.weights, self.version = batch, weights, version
+
+    def residuals(self) -> dict[str, Tensor]:
+        """Residual vector (N_i,) of every term at the current parameters, with its graph; kept for the next loss."""
+        self._fresh = self._latest = self._evaluate(self.batch)
+        return self._fresh
+
+    def loss(self) -> Tensor:
+        terms = [self._weighted(name, residual.square()).mean() for name, residual in self._take().items()]
+        return distributed.with_average_value(torch.stack(terms).sum())
+
+    def residual_vector(self, parameters: dict[str, Tensor] | None = None) -> Tensor:
+        if distributed.world_size() > 1:
+            raise InputError("least squares run in one process; under torchrun use Adam, SOAP, LBFGS or SSBroyden")
+        residuals = self._take() if parameters is None else self._caller.at(parameters, self.batch)
+        return torch.cat([self._weighted(name, r, root=True) / len(r) ** 0.5 for name, r in residuals.items()])
+
+    def mean_squares(self) -> dict[str, float]:
+        """Mean square of every term, unweighted, as last evaluated."""
+        means = torch.stack([residual.detach().square().mean() for residual in self._latest.values()])
+        return dict(zip(self._latest, distributed.average(means).tolist(), strict=True))
+
+    def mean_weights(self) -> dict[str, float]:
+        """Mean weight of every term that has one."""
+        means = [weight.mean() for weight in self.weights.values()]
+        return dict(zip(self.weights, torch.stack(means).tolist(), strict=True)) if means else {}
+
+    def _take(self) -> dict[str, Tensor]:
+        residuals = self._evaluate(self.batch) if self._fresh is None else self._fresh
+        self._fresh, self._latest = None, residuals
+        return residuals
+
+    def _weighted(self, name: str, value: Tensor, root: bool = False) -> Tensor:
+        weight = self.weights.get(name)
+        if weight is None:
+            return value
+        return value * (weight.sqrt() if root else weight)
+
+
+class _Caller(nn.Module):
+    """Evaluates the solver's residuals at parameters other than its own."""
+
+    def __init__(self, solver: Solver) -> None:
+        super().__init__()
+        self.solver = solver
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return self.solver.residuals(batch)
+
+    def at(self, parameters: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        named = {f"solver.{name}": value for name, value in parameters.items()}
+        return torch.func.functional_call(self, named, (batch,))

@@ -1,0 +1,60 @@
+"""Resampling, wave numbers, bands and the wrapped padding."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from operators.layers import wrap
+from operators.spectral import fourier_resample, multiplicity, radial_bands, relative_radius, relative_wavenumbers
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize(("coarse", "fine"), [((8, 8), (16, 12)), ((7, 9), (16, 18)), ((6, 7), (9, 7))])
+def test_resampling(coarse, fine, generator):
+    def fields(grid):
+        i, j = (torch.arange(n, dtype=torch.float64) / n * 2 * math.pi for n in grid)
+        return (torch.cos(2 * i[:, None] - j) + torch.sin(i[:, None] + 2 * j))[None, None]
+
+    torch.testing.assert_close(fourier_resample(fields(coarse), fine), fields(fine))
+    torch.testing.assert_close(fourier_resample(fields(fine), coarse), fields(coarse))
+    x = torch.randn(2, 3, *coarse, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(fourier_resample(fourier_resample(x, fine), coarse), x)
+
+
+@pytest.mark.parametrize("grid", [(8, 6), (7, 5), (5, 8, 4), (1, 4)])
+def test_wavenumbers(grid):
+    like = torch.empty(0, dtype=torch.float64)
+    shape = (*grid[:-1], grid[-1] // 2 + 1)
+    for axis, k in enumerate(relative_wavenumbers(grid, like)):
+        n = grid[axis]
+        expected = torch.tensor([min(i, n - i) / max(n // 2, 1) for i in range(shape[axis])], dtype=torch.float64)
+        torch.testing.assert_close(k.flatten(), expected)
+    radius = relative_radius(grid, like)
+    assert radius.shape == shape and radius.max() <= 1 + 1e-12
+    plane = multiplicity(grid, like).expand(shape).sum()
+    assert plane == math.prod(grid)
+
+
+def test_every_mode_is_in_the_band_of_its_radius():
+    radius = relative_radius((64, 48), torch.empty(0))
+    index = radial_bands(radius, 6).argmax(0)
+    inside = (radius * 6 - index >= -1e-4) & (radius * 6 - index <= 1 + 1e-4)
+    assert inside.all() and index.unique().tolist() == list(range(6))
+
+
+@pytest.mark.parametrize("grid", [(5, 4), (3, 2), (1, 7)])
+def test_wrap(grid, generator):
+    x = torch.randn(2, *grid, 3, generator=generator)
+    rows, columns = (torch.arange(-3, n + 3) % n for n in grid)
+    assert torch.equal(wrap(x, 3), x[:, rows][:, :, columns])
+    large = torch.randn(1, 6, 5, 2, generator=generator)
+    expected = functional.pad(large.permute(0, 3, 1, 2), (2, 2, 2, 2), mode="circular").permute(0, 2, 3, 1)
+    assert torch.equal(wrap(large, 2), expected)
