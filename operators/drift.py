@@ -29,19 +29,24 @@ SOFTNESS = 0.05
 
 
 class BandGate(nn.Module):
-    """One number in (0, 1) a band, sample and channel, computed from the mean spectral amplitude in each band."""
+    """Shares of the low and of the high modes in the output: one number in (0, 1) a radial band, sample and channel.
+
+    It is computed from each band's mean of | |(1 - m) X| - |m X| |, with m the mask of the low modes.
+    """
 
     def __init__(self, bands: int, width: int) -> None:
         super().__init__()
         self.network = nn.Sequential(nn.Linear(bands, width), nn.ReLU(), nn.Linear(width, bands), nn.Sigmoid())
 
-    def forward(self, amplitude: Tensor, bands: Tensor, weight: Tensor) -> Tensor:
-        """``amplitude`` (B, H, W', C) over the half plane, ``bands`` (K, H, W') ones and zeros, ``weight`` (W',) of a
-        column in the mean; returns the gate of every mode, (B, H, W', C)."""
+    def forward(self, modes: Tensor, mask: Tensor, bands: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """gate * m and (1 - gate) * (1 - m), each the shape of ``modes`` X (B, H, W', C), from ``mask`` m (H, W'),
+        ``bands`` (K, H, W') of ones and zeros and the ``weight`` (W',) of each column in the means."""
         share = bands * weight
-        share = share / share.sum((1, 2), keepdim=True).clamp(min=1)
-        means = torch.einsum("bhwc,khw->bck", amplitude, share)
-        return torch.einsum("bck,khw->bhwc", self.network(means), bands)
+        share = share / share.sum((1, 2), keepdim=True).clamp(min=1) * (1 - 2 * mask).abs()
+        means = share.flatten(1) @ modes.abs().flatten(1, 2)
+        gate = self.network(means.transpose(1, 2)).transpose(1, 2)
+        low, high = (bands * mask).flatten(1).T @ gate, (bands * (1 - mask)).flatten(1).T @ (1 - gate)
+        return low.reshape(modes.shape), high.reshape(modes.shape)
 
 
 class ImageBranch(nn.Module):
@@ -80,25 +85,21 @@ class DRIFTMixer(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """``x`` (B, H, W, C), ``time`` (B, 1)."""
-        y = self.spectral(x)
+        with without_autocast(x):
+            y = self.spectral(at_least_single(x))
         return self.norm(y if self.image is None else y + self.image(x), time)
 
     def spectral(self, x: Tensor) -> Tensor:
-        """The Fourier branch, in single precision or better."""
+        """The Fourier branch."""
         grid = x.shape[1:3]
-        with without_autocast(x):
-            x = at_least_single(x)
-            modes = torch.fft.rfft2(x, dim=(1, 2), norm="forward")
-            mask = self.low_pass(grid, x)[..., None]
-            low, high = mask * modes, (1 - mask) * modes
-            mixed = low if self.mixing is None else functional.linear(low, self.mixing())
-            if self.gate is None:
-                fused = mixed + high
-            else:
-                bands = radial_bands(relative_radius(grid, x), self.bands)
-                gate = self.gate((high.abs() - low.abs()).abs(), bands, multiplicity(grid, x))
-                fused = gate * mixed + (1 - gate) * high
-            return torch.fft.irfft2(fused, s=grid, dim=(1, 2), norm="forward")
+        modes = torch.fft.rfft2(x, dim=(1, 2), norm="forward")
+        mask = self.low_pass(grid, x)
+        mixed = modes if self.mixing is None else functional.linear(modes, self.mixing())
+        if self.gate is None:
+            low, high = mask[..., None], 1 - mask[..., None]
+        else:
+            low, high = self.gate(modes, mask, *self.rings(grid, x))
+        return torch.fft.irfft2(scaled(low, mixed) + scaled(high, modes), s=grid, dim=(1, 2), norm="forward")
 
     def low_pass(self, grid: torch.Size, like: Tensor) -> Tensor:
         """Smooth mask over the half plane, near one where |k| is below the cut-off along both axes."""
@@ -106,46 +107,39 @@ class DRIFTMixer(nn.Module):
         cutoff = self.cutoff.sigmoid()
         return ((cutoff[0] - rows) / SOFTNESS).sigmoid() * ((cutoff[1] - columns) / SOFTNESS).sigmoid()
 
+    def rings(self, grid: torch.Size, like: Tensor) -> tuple[Tensor, Tensor]:
+        """The radial bands, and how much each column of the half plane counts in the mean over a band."""
+        return radial_bands(relative_radius(grid, like), self.bands), multiplicity(grid, like)
 
-class PublishedDRIFTMixer(nn.Module):
+
+class PublishedDRIFTMixer(DRIFTMixer):
     """The mixer as released with the paper, its peculiarities included.
 
     The mask is a corner of the array, so that low negative wave numbers count as high ones; the bands are rings around
     that corner by row index; the two cut-offs and ``unused_norm`` never receive a gradient.
     """
 
-    def __init__(self, channels: int, bands: int = 6, gate_width: int = 128) -> None:
-        super().__init__()
-        self.bands = bands
-        self.cutoff = nn.Parameter(torch.empty(2))
-        self.mixing = ComplexWeight(channels, channels, deviation=DEVIATION)
-        self.gate = BandGate(bands, gate_width)
-        self.image = ImageBranch(channels, "zeros")
-        self.norm = ConditionalLayerNorm(channels)
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, "zeros")
         self.unused_norm = ConditionalLayerNorm(channels)
 
-    def draw_weights(self, generator: torch.Generator) -> None:
-        self.cutoff.fill_(CUTOFF)
+    def low_pass(self, grid: torch.Size, like: Tensor) -> Tensor:
+        """Ones in the corner of the half plane, as far as the cut-offs' starting value reaches."""
+        half_plane = grid[0], grid[1] // 2 + 1
+        # rounded down to whole modes, which is why the released cut-offs cannot learn and stay where they start
+        rows, columns = (int(n / (1 + math.exp(-CUTOFF))) for n in half_plane)
+        mask = like.new_zeros(half_plane)
+        mask[:rows, :columns] = 1
+        return mask
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        """``x`` (B, H, W, C), ``time`` (B, 1)."""
-        with without_autocast(x):
-            fields = at_least_single(x)
-            modes = torch.fft.rfft2(fields, dim=(1, 2), norm="forward")
-            # rounded down to whole modes, which is why the cut-offs cannot learn and stay where they start
-            rows, columns = (int(n / (1 + math.exp(-CUTOFF))) for n in modes.shape[1:3])
-            mask = fields.new_zeros(*modes.shape[1:3], 1)
-            mask[:rows, :columns] = 1
-            low = mask * modes
-            ones = fields.new_ones(modes.shape[2])
-            gate = self.gate(modes.abs(), radial_bands(self.radius(modes.shape[1:3], fields), self.bands), ones)
-            fused = gate * functional.linear(low, self.mixing()) + (1 - gate) * (modes - low)
-            y = torch.fft.irfft2(fused, s=x.shape[1:3], dim=(1, 2), norm="forward")
-        return self.norm(y + self.image(x), time)
-
-    @staticmethod
-    def radius(half_plane: torch.Size, like: Tensor) -> Tensor:
-        """Distance of each array entry from the first, one at the opposite corner."""
+    def rings(self, grid: torch.Size, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Bands by distance from the corner of the array, each column counting once."""
+        half_plane = grid[0], grid[1] // 2 + 1
         row, column = (torch.arange(n, dtype=like.dtype, device=like.device) / max(n - 1, 1) for n in half_plane)
         radius = torch.sqrt(row[:, None] ** 2 + column**2)
-        return radius / (radius.max() + 1e-8)
+        return radial_bands(radius / (radius.max() + 1e-8), self.bands), torch.ones_like(column)
+
+
+def scaled(factor: Tensor, modes: Tensor) -> Tensor:
+    """Real ``factor`` times complex ``modes``, without making the factor complex."""
+    return torch.view_as_complex(factor[..., None] * torch.view_as_real(modes))

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import torch
 from torch import nn
 
-from operators.drift import DEVIATION, DRIFTMixer, PublishedDRIFTMixer
+from operators.drift import DRIFTMixer, PublishedDRIFTMixer
 from operators.grids import Padding
 from operators.trunk import Size, Trunk, size_of
 from operators.weights import drawn_from
@@ -55,7 +55,7 @@ class DRIFTNet(Trunk):
         def mixer(channels: int, level: int, index: int) -> nn.Module:
             return PublishedDRIFTMixer(channels) if paper_exact else DRIFTMixer(channels, padding, without=without)
 
-        with drawn_from(generator, self, DEVIATION):
+        with drawn_from(generator, self):
             super().__init__(
                 in_channels,
                 out_channels,

@@ -45,18 +45,20 @@ class SpectralConvolution(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        grid = x.shape[1:-1]
-        axes = tuple(range(1, x.ndim - 1))
+        last = x.ndim - 2
+        others = range(1, last)
         with without_autocast(x):
-            modes = torch.fft.rfftn(at_least_single(x), dim=axes, norm="forward")
-            used = [min(n, kept) for n, kept in zip(modes.shape[1:-1], self.n_modes, strict=True)]
-            modes, weight = modes.narrow(axes[-1], 0, used[-1]), self.weight().narrow(axes[-1] - 1, 0, used[-1])
-            for axis, count in zip(axes[:-1], used[:-1], strict=True):
-                modes, weight = lowest(modes, axis, count), lowest(weight, axis - 1, count)
+            modes = torch.fft.rfft(at_least_single(x), dim=last, norm="forward")
+            used = min(modes.shape[last], self.n_modes[-1])
+            modes, weight = modes.narrow(last, 0, used), self.weight().narrow(last - 1, 0, used)
+            for axis in others:
+                used = min(x.shape[axis], self.n_modes[axis - 1])
+                modes = lowest(torch.fft.fft(modes, dim=axis, norm="forward"), axis, used)
+                weight = lowest(weight, axis - 1, used)
             modes = torch.einsum("b...i,...io->b...o", modes, weight)
-            for axis in axes[:-1]:
-                modes = widened(modes, axis, x.shape[axis])
-            return torch.fft.irfftn(modes, s=grid, dim=axes, norm="forward")
+            for axis in others:
+                modes = torch.fft.ifft(widened(modes, axis, x.shape[axis]), dim=axis, norm="forward")
+            return torch.fft.irfft(modes, n=x.shape[last], dim=last, norm="forward")
 
 
 class FNOBlock(nn.Module):

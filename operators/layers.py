@@ -27,7 +27,7 @@ class ConditionalLayerNorm(nn.Module):
         """``x`` (B, ..., C), ``time`` (B, 1)."""
         over_grid = (x.shape[0],) + (1,) * (x.ndim - 2) + (x.shape[-1],)
         scale, shift = self.scale(time).reshape(over_grid), self.shift(time).reshape(over_grid)
-        return scale * functional.layer_norm(x, x.shape[-1:]) + shift
+        return torch.addcmul(shift, scale, functional.layer_norm(x, x.shape[-1:]))
 
 
 class Convolution(nn.Conv2d):

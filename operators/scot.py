@@ -11,8 +11,6 @@ from operators.weights import drawn_from
 from operators.window_attention import WindowAttention
 from sciml.errors import InputError
 
-DEVIATION = 0.02
-
 
 class ScOT(Trunk):
     """Neural operator on two-dimensional grids with cosine attention in shifted windows: a U-shaped Swin v2.
@@ -44,7 +42,7 @@ class ScOT(Trunk):
             shifted = index % 2 == 1
             return WindowAttention(channels, dimensions.heads[level], dimensions.window, shifted, padding)
 
-        with drawn_from(generator, self, DEVIATION):
+        with drawn_from(generator, self):
             super().__init__(
                 in_channels, out_channels, dimensions, mixer, patch_size, padding=padding, published=paper_exact
             )

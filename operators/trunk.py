@@ -36,7 +36,7 @@ class Size:
 
 
 SIZES = {
-    "tiny": Size(32, depths=(2, 2, 2), skips=(1, 1, 0), heads=(2, 4, 8), window=8),
+    "tiny": Size(32, depths=(2, 2, 2), skips=(1, 1, 0), heads=(2, 4, 8)),
     "T": Size(48, depths=(4, 4, 4, 4), skips=(2, 2, 2, 0), heads=(3, 6, 12, 24)),
     "S": Size(48, depths=(8, 8, 8, 8), skips=(2, 2, 2, 0), heads=(3, 6, 12, 24)),
     "B": Size(96, depths=(8, 8, 8, 8), skips=(2, 2, 2, 0), heads=(3, 6, 12, 24)),
@@ -78,6 +78,8 @@ class Trunk(nn.Module):
     not divide evenly is resampled (periodic) or extended (zeros) to the next that does. ``published`` instead brings
     every square grid to 128x128, as the released networks do.
     """
+
+    weight_deviation = 0.02
 
     def __init__(
         self,

@@ -21,23 +21,24 @@ class DrawsWeights(Protocol):
 
 
 @contextmanager
-def drawn_from(generator: torch.Generator | None, network: nn.Module, deviation: float | None = None) -> Iterator[None]:
+def drawn_from(generator: torch.Generator | None, network: nn.Module) -> Iterator[None]:
     """Layers of ``network`` created in this block are laid out without values, then drawn by :func:`initialise`."""
     with torch.device("meta"):
         yield
     network.to_empty(device=torch.get_default_device())
-    initialise(network, generator, deviation)
+    initialise(network, generator)
 
 
 @torch.no_grad()
-def initialise(network: nn.Module, generator: torch.Generator | None = None, deviation: float | None = None) -> None:
-    """Draw every weight of ``network`` anew; the same generator state gives the same network on any device.
+def initialise(network: nn.Module, generator: torch.Generator | None = None) -> None:
+    """Draw every weight of ``network`` anew, as its constructor does; the same generator state gives the same network
+    on any device. ``generator`` None: a fresh one with seed 0. Parameters on the meta device are left alone.
 
-    Linear layers and convolutions: normal with standard deviation ``deviation`` and zero bias, or, without one and for
-    transposed convolutions, uniform within 1/sqrt(fan in) (torch's own rule). ``generator`` None: one with seed 0.
-    Parameters on the meta device are left alone.
+    Linear layers and convolutions are uniform within 1/sqrt(fan in), torch's own rule; if the network has a
+    ``weight_deviation``, they are normal with that standard deviation and zero bias, transposed convolutions excepted.
     """
     generator = torch.Generator().manual_seed(0) if generator is None else generator
+    deviation: float | None = getattr(network, "weight_deviation", None)
     for module in reversed(list(network.modules())):
         if isinstance(module, DrawsWeights):
             module.draw_weights(generator)

@@ -85,13 +85,14 @@ class WindowAttention(nn.Module):
 
     def mask(self, grid: torch.Size, window: list[int], shift: list[int], device: torch.device) -> Tensor | None:
         """Which patches of a window may see each other, (windows, 1, N, N), or None if all may."""
+        divided = all(n % w == 0 for n, w in zip(grid, window, strict=True))
+        if divided and (self.padding == "periodic" or not any(shift)):
+            return None
         regions = []
         for n, w, s in zip(grid, window, shift, strict=True):
             position = torch.arange(n + -n % w, device=device).roll(-s)
             across_edge = (position < s) & (self.padding == "zeros")
             regions.append((across_edge + 2 * (position >= n)).reshape(-1, w))
-        if not any(shift) and all(n % w == 0 for n, w in zip(grid, window, strict=True)):
-            return None
         region = 3 * regions[0][:, None, :, None] + regions[1][None, :, None, :]
         region = region.reshape(-1, window[0] * window[1])
         return (region[:, :, None] == region[:, None, :])[:, None]

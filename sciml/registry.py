@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import re
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,19 +121,17 @@ def _get(kind: str, name: str, found: Mapping[str, Any], hint: str = "") -> Any:
 def _registered(group: str, accepts: Callable[[Any], bool]) -> dict[str, Any]:
     entries = importlib.metadata.entry_points(group=f"sciml.{group}")
     found: dict[str, Any] = {}
-    if OURS[group] not in {entry.value for entry in entries} and _exists(OURS[group]):
-        found |= _offered(importlib.import_module(OURS[group]), accepts)
-    for entry in sorted(entries, key=lambda entry: entry.name):
-        loaded = entry.load()
+    for entry in entries:
+        if entry.value == OURS[group]:
+            continue
+        try:
+            loaded = entry.load()
+        except Exception as error:  # what another package broke must not stop everything else
+            warnings.warn(f"{entry.value} cannot be loaded from {group}: {type(error).__name__}: {error}", stacklevel=3)
+            continue
         found |= _offered(loaded, accepts) if isinstance(loaded, ModuleType) else {entry.name: loaded}
+    found |= _offered(importlib.import_module(OURS[group]), accepts)
     return dict(sorted(found.items()))
-
-
-def _exists(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def _offered(module: ModuleType, accepts: Callable[[Any], bool]) -> dict[str, Any]:

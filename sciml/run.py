@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,6 @@ from sciml.errors import InputError
 
 if TYPE_CHECKING:
     from sciml.training import Result
-
-# What a continued run must share with the run it continues.
-SHARED = (("problem", "name"), ("problem", "settings"), ("solver", "name"), ("solver", "options"), ("run", "seed"))
-
 
 def start(folder: Path, configuration: Mapping[str, Any]) -> None:
     """Claim ``folder`` for a new run and write ``config.toml``.
@@ -35,11 +32,11 @@ def checkpoint_of(folder: Path, configuration: Mapping[str, Any]) -> Path:
         InputError: the folder holds no checkpoint, or one of another problem, solver or seed.
     """
     earlier = io.read_toml(folder / "config.toml")
-    for table, key in SHARED:
-        there, here = (content.get(table, {}).get(key) for content in (earlier, configuration))
-        if there != here:
+    there, here = _identity(earlier), _identity(configuration)
+    for key in there | here:
+        if there.get(key) != here.get(key):
             raise InputError(
-                f"the folder {str(folder)!r} holds a run with {table} {key} {there!r}, not {here!r}; "
+                f"the folder {str(folder)!r} holds a run with {key} {there.get(key)!r}, not {here.get(key)!r}; "
                 "give the same to resume it, or start a new run in another folder"
             )
     if not (folder / "checkpoint").exists():
@@ -62,6 +59,7 @@ def finish(folder: Path, result: Result, configuration: Mapping[str, Any]) -> di
         "stop_reason": result.stop_reason,
         "seed": configuration["run"]["seed"],
         "device": configuration["run"]["device"],
+        "phases": [asdict(phase) for phase in result.phases],
         "choices": dict(getattr(solution.solver, "choices", {})),
         "versions": io.versions(),
     }
@@ -72,6 +70,13 @@ def finish(folder: Path, result: Result, configuration: Mapping[str, Any]) -> di
     return metrics
 
 
+def _identity(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """What a continued run must share with the run that it continues."""
+    problem, solver, run = (configuration.get(table, {}) for table in ("problem", "solver", "run"))
+    identity = {"problem": problem.get("name"), "solver": solver.get("name"), "seed": run.get("seed")}
+    return identity | problem.get("settings", {}) | solver.get("options", {})
+
+
 def _write_report(folder: Path, metrics: Mapping[str, Any]) -> None:
     from sciml.viz import plot_convergence, to_png
 
@@ -79,6 +84,7 @@ def _write_report(folder: Path, metrics: Mapping[str, Any]) -> None:
         "Result": {name.replace("_", " "): metrics[name] for name in ("relative_l2", "error_estimate", "stop_reason")},
         "Fitted coefficients": metrics["parameters"],
         "Run": {name: metrics[name] for name in ("problem", "solver", "seconds", "steps", "seed", "device")},
+        "Phases": {f"{i}. {p['name']}": p["stop_reason"] for i, p in enumerate(metrics["phases"], 1)},
         "Settings": metrics["settings"],
         "Choices": metrics["choices"],
         "Versions": metrics["versions"],

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sciml import io
 from sciml.errors import InputError
+from sciml.norms import relative_l2
 from sciml.registry import describe, name_of
 
 if TYPE_CHECKING:
@@ -81,22 +82,20 @@ class Solution:
         """Relative L2 error of every field that the exact or reference solution knows; None without either.
 
         Against an exact solution at quasi-random points, against a reference at its own grid points. Fields that
-        ``problem.gauge`` names are compared up to a constant.
+        ``problem.gauge`` names are compared up to a constant, one for each time.
         """
-        if _offers(self.problem, "exact"):
-            points = self.problem.domain.sample(COMPARED, torch.Generator().manual_seed(0), method="sobol")
-            true, weights = self._exact(points), np.ones(COMPARED)
-        elif _offers(self.problem, "reference"):
-            points, dimensions, _ = io.dataset_points(self.reference, self.problem.coordinates)
-            true, weights = self._reference_values(dimensions), io.cell_sizes(self.reference, dimensions)
-        else:
+        known = self._known()
+        if known is None:
             return None
-        inside = self._inside(points)
-        fields, mask = self._evaluate(points[inside]), inside.numpy()
-        gauge = getattr(self.problem, "gauge", ())
+        points, true, weights = known
+        fields = {name: values.numpy() for name, values in self._evaluate(points).items()}
+        instants = np.zeros(len(points), dtype=int)
+        if self.problem.time is not None:
+            times = points[:, self.problem.coordinates.index(self.problem.time)]
+            instants = np.unique(times.numpy(), return_inverse=True)[1]
         return {
-            name: _relative_l2(values.numpy(), true[name][mask], weights[mask], up_to_constant=name in gauge)
-            for name, values in fields.items()
+            name: relative_l2(fields[name], true[name], weights, instants if name in self.problem.gauge else None)
+            for name in fields
             if name in true
         }
 
@@ -133,10 +132,10 @@ class Solution:
         if not _offers(self.problem, "exact"):
             return None
         points, dimensions, shape = io.dataset_points(dataset, self.problem.coordinates)
-        true = {}
-        for name, values in self._on_inside(points, self._exact).items():
-            true[name] = (dimensions, values.reshape(shape))
-        return dataset[[]].assign(true)
+        exact = self._on_inside(points, self._exact)
+        return dataset.drop_vars(dataset.data_vars).assign(
+            {name: (dimensions, values.reshape(shape)) for name, values in exact.items()}
+        )
 
     def plot(self, path: str | Path | None = None, n: int | Mapping[str, int] | None = None) -> Any:
         """A picture of every field, beside the exact or reference solution and the error where one is known.
@@ -169,13 +168,42 @@ class Solution:
 
     def _pair(self, n: int | Mapping[str, int] | None) -> tuple[xr.Dataset, xr.Dataset | None]:
         """The computed fields and the reference on one grid: the reference's own when it has one."""
-        reference = None if _offers(self.problem, "exact") or not _offers(self.problem, "reference") else self.reference
-        if n is None and reference is not None and set(reference.dims) == set(self.problem.coordinates):
-            reference = reference.transpose(*self.problem.coordinates)
-            axes = {name: reference[name].values for name in self.problem.coordinates}
-            return io.to_dataset(axes, self._evaluate_inside(io.grid_points(axes)), self._attributes()), reference
+        if n is None and not _offers(self.problem, "exact") and _offers(self.problem, "reference"):
+            reference = self.reference
+            if set(reference.dims) == set(self.problem.coordinates):
+                axes = {name: reference[name].values for name in self.problem.coordinates}
+                computed = io.to_dataset(axes, self._evaluate_inside(io.grid_points(axes)), self._attributes())
+                return self._aligned(computed, reference.transpose(*axes))
         computed = self.to_xarray(n)
-        return computed, self.exact_on(computed)
+        return self._aligned(computed, self.exact_on(computed))
+
+    def _aligned(self, computed: xr.Dataset, reference: xr.Dataset | None) -> tuple[xr.Dataset, xr.Dataset | None]:
+        """Move every field of the gauge by the constant that lies between it and its reference."""
+        for name in self.problem.gauge:
+            if reference is not None and name in reference:
+                offset = (computed[name] - reference[name]).mean(self.problem.space)
+                computed = computed.assign({name: computed[name] - offset})
+        return computed, reference
+
+    def _known(self) -> tuple[Tensor, dict[str, np.ndarray], np.ndarray] | None:
+        """Points inside the domain (N, d), the exact or reference fields there, and quadrature weights, both (N,)."""
+        if _offers(self.problem, "exact"):
+            if self.problem.gauge and self.problem.time:  # a constant for each time needs many points at one time
+                points = io.grid_points(io.axes_of(self.problem.domain))
+                points = points[self._inside(points)]
+            else:
+                points = self.problem.domain.sample(COMPARED, torch.Generator().manual_seed(0), method="sobol")
+            return points, self._exact(points), np.ones(len(points))
+        if not _offers(self.problem, "reference"):
+            return None
+        points, dimensions, _ = io.dataset_points(self.reference, self.problem.coordinates)
+        inside = self._inside(points).numpy()
+        true = {
+            str(name): values.transpose(*dimensions).values.reshape(-1)[inside]
+            for name, values in self.reference.data_vars.items()
+            if set(values.dims) == set(dimensions)
+        }
+        return points[inside], true, io.cell_sizes(self.reference, dimensions)[inside]
 
     def _attributes(self) -> dict[str, str]:
         return {"problem": name_of(type(self.problem)), "solver": self.solver.name}
@@ -205,23 +233,6 @@ class Solution:
         true = self.problem.exact(*points.unbind(-1))  # type: ignore[attr-defined]
         return {name: torch.as_tensor(value).detach().expand(len(points)).numpy() for name, value in true.items()}
 
-    def _reference_values(self, dimensions: tuple[str, ...]) -> dict[str, np.ndarray]:
-        return {
-            str(name): values.transpose(*dimensions).values.reshape(-1)
-            for name, values in self.reference.data_vars.items()
-            if set(values.dims) == set(dimensions)
-        }
-
 
 def _offers(problem: Problem, name: str) -> bool:
     return callable(getattr(problem, name, None))
-
-
-def _relative_l2(computed: np.ndarray, true: np.ndarray, weights: np.ndarray, up_to_constant: bool) -> float:
-    known = np.isfinite(true)
-    computed, true, weights = computed[known], true[known], weights[known]
-    if up_to_constant:
-        computed = computed - np.average(computed, weights=weights)
-        true = true - np.average(true, weights=weights)
-    norm = np.sqrt(np.sum(weights * true**2))
-    return float(np.sqrt(np.sum(weights * (computed - true) ** 2)) / norm) if norm > 0 else float("nan")

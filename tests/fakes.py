@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from sciml.geometry import Disk, Interval, Rectangle, Time
 from sciml.problem import Dirichlet, Initial, Parameter, Problem
 from sciml.registry import Recipe
 from sciml.solution import Solution
+from sciml.training import History, PhaseReport
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,10 @@ class Formula(nn.Module):
         return cls(problem)
 
 
-class History:
-    def to_csv(self, path: Path) -> None:
-        with path.open("w", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(["step", "loss", "loss/poisson", "error/u", "phase"])
-            rows.writerows([step, 10.0**-step, 0.5 * 10.0**-step, 1 / step, "adam"] for step in (1, 2, 3))
+def history() -> History:
+    steps = [1.0, 2.0, 3.0]
+    losses = [10.0**-step for step in steps]
+    return History({"step": steps, "phase": ["Adam"] * 3, "loss": losses, "loss/heat": losses, "error/u": losses})
 
 
 @dataclass
@@ -100,7 +98,8 @@ class Result:
     steps: int
     seconds: float = 0.5
     stop_reason: str = "budget"
-    history: History = field(default_factory=History)
+    history: History = field(default_factory=history)
+    phases: list[PhaseReport] = field(default_factory=lambda: [PhaseReport("Adam", 1, 0.5, "budget")])
 
 
 def solve(

@@ -38,6 +38,13 @@ def test_an_entry_point_may_be_a_module(plugin, monkeypatch):
     assert problems()["rod"] is Rod and "plate" not in problems()
 
 
+def test_a_broken_package_stops_nothing_else(plugin):
+    entries = plugin / "another_package-1.0.dist-info" / "entry_points.txt"
+    entries.write_text("[sciml.problems]\nlost = no_such_module:Lost\nplate = tests.fakes:Plate\n")
+    with pytest.warns(UserWarning, match="no_such_module:Lost cannot be loaded"):
+        assert "plate" in problems()
+
+
 def test_what_is_described_can_be_built_again(plugin):
     problem = Plate(amplitude=3, centre=(0.4, 0.5), conductivity=Parameter(2.0, positive=True))
     described = describe(problem)

@@ -72,6 +72,20 @@ def test_a_field_up_to_a_constant_is_compared_without_its_mean():
     assert Solution(Plate(), Formula(Plate(), shift=3.0)).relative_l2["u"] > 1
 
 
+def test_a_gauge_may_drift_in_time():
+    class Drifting(Rod):
+        gauge = ("u",)
+
+    class Drift(Formula):
+        def fields(self, points):
+            return {"u": super().fields(points)["u"] + 5 * points[:, 1]}
+
+    solution = Solution(Drifting(), Drift(Drifting()))
+    assert solution.relative_l2["u"] < 1e-12
+    computed, exact = solution._pair(n=9)
+    xr.testing.assert_allclose(computed, exact)
+
+
 class Tabulated(Problem):
     """Known on a grid only, in another order of dimensions, with a gap."""
 
@@ -133,6 +147,13 @@ def test_to_xarray_is_blank_outside_the_domain(solution):
         1.01 * (math.sin(0.1 * math.pi) * math.cosh(0.2) + 1)
     )
     assert solution.to_xarray().sizes["x"] == 256
+
+
+def test_the_exact_solution_on_a_grid(solution):
+    computed = solution.to_xarray(n=11)
+    exact = solution.exact_on(computed)
+    xr.testing.assert_allclose(1.01 * exact, computed)
+    assert exact.x.equals(computed.x) and exact.y.equals(computed.y)
 
 
 @pytest.mark.parametrize(("n", "message"), [({"z": 3}, "'z'"), (1, "at least 2"), ({"x": 2.5}, "at least 2")])
@@ -220,3 +241,12 @@ def test_settings_survive_a_run(tmp_path, plugin):
     problem = replace(Plate(), amplitude=2.0, waves=3, centre=(0.4, 0.5), kind="hard", rough=True)
     sciml.solve(problem, solver="formula", folder=tmp_path / "run", scale=1.5)
     assert sciml.load(tmp_path / "run").problem == problem
+
+
+def test_a_reference_is_drawn_on_its_own_grid(monkeypatch):
+    drawn = {}
+    monkeypatch.setattr("sciml.viz.plot_fields", lambda *pair, **options: drawn.update(pair=pair, **options))
+    Solution(Tabulated(), Plane()).plot()
+    computed, reference = drawn["pair"]
+    assert computed.u.shape == reference.u.shape == (9, 5) and drawn["time"] is None
+    xr.testing.assert_allclose(computed.u.where(reference.u.notnull()), reference.u)

@@ -16,7 +16,7 @@ from sciml.geometry.sampling import Patch, Placed, inside, on_surface
 
 @dataclass(frozen=True, init=False, repr=False)
 class Ball(Domain):
-    """The ball of one radius about ``centre``, in any dimension; its boundary is called "ball" (a disk's "disk").
+    """The ball of one radius about ``centre``, in any dimension; its boundary is called "sphere".
 
     Raises:
         InputError: a radius that is not positive, or a number that is not finite.
@@ -42,7 +42,7 @@ class Ball(Domain):
 
     @property
     def _sides(self) -> tuple[str, ...]:
-        return (type(self).__name__.lower(),)
+        return ("sphere",)
 
     def _signed_distance(self, points: Tensor) -> Tensor:
         return length((points - points.new_tensor(self.centre)).unbind(1)) - self.radius
@@ -75,11 +75,15 @@ class Ball(Domain):
 
 @dataclass(frozen=True, init=False, repr=False)
 class Disk(Ball):
-    """The disk of one radius about ``centre`` in the plane; its boundary is called "disk"."""
+    """The disk of one radius about ``centre`` in the plane; its boundary is called "circle"."""
 
     @property
     def _count(self) -> int | None:
         return 2
+
+    @property
+    def _sides(self) -> tuple[str, ...]:
+        return ("circle",)
 
 
 def _direction(unit: Tensor, dimension: int) -> Tensor:

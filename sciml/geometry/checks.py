@@ -19,7 +19,8 @@ def coordinate_names(names: Any, shape: str, count: int | None = None) -> tuple[
         if not isinstance(name, str) or not name.isidentifier():
             raise InputError(f"{shape}: {name!r} in names={names!r} is no coordinate name; use one such as 'x'")
     if not names or (count is not None and len(names) != count):
-        raise InputError(f"{shape}: names={names!r} has {len(names)} coordinate names, expected {count or 'at least 1'}")
+        expected = "at least one coordinate name" if count is None else f"{count} coordinate names"
+        raise InputError(f"{shape}: names={names!r} must be {expected}")
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise InputError(f"{shape}: names={names!r} repeats {repeated[0]!r}; every coordinate needs its own name")
@@ -29,7 +30,7 @@ def coordinate_names(names: Any, shape: str, count: int | None = None) -> tuple[
 def number(value: Any, argument: str) -> float:
     """``value`` as a finite float, without a negative zero."""
     try:
-        result = float(value)
+        result = float(value if not isinstance(value, str) else "")
     except (TypeError, ValueError):
         raise InputError(f"{argument}={value!r} must be a number") from None
     if not math.isfinite(result):

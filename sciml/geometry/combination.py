@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,15 +31,18 @@ class Combination(Domain):
     left: Domain
     operation: str
     right: Domain
+    _compound: ClassVar[bool] = True
 
     def __init__(self, left: Domain, operation: str, right: Domain) -> None:
         if left.names != right.names:
             raise InputError(
-                f"{left!r} {operation} {right!r}: the coordinates {left.names} and {right.names} must be the same, in one order"
+                f"{left!r} {operation} {right!r}: the shapes have the coordinates {left.names} and {right.names}; "
+                "give both the same, in the same order"
             )
         if left.time is not None or right.time is not None:
             raise InputError(
-                f"{left!r} {operation} {right!r}: combine shapes in space and then multiply by time, as in (A - B) * Time(...)"
+                f"{left!r} {operation} {right!r}: combine the shapes in space and multiply by time then, "
+                "as in (A - B) * Time('t', 0, 1)"
             )
         self._set(names=left.names, left=left, operation=operation, right=right)
 
@@ -120,9 +124,8 @@ class Combination(Domain):
         return torch.cat([self.left._edges(), self.right._edges()])
 
     def _expression(self) -> str:
-        def operand(domain: Domain, bare: bool) -> str:
-            composite = hasattr(domain, "operation") and domain.label is None
-            return f"({domain!r})" if composite and not bare else repr(domain)
+        def grouped(domain: Domain) -> str:
+            return f"({domain!r})" if isinstance(domain, Combination) and domain.label is None else repr(domain)
 
-        same = isinstance(self.left, Combination) and self.left.operation == self.operation
-        return f"{operand(self.left, same)} {self.operation} {operand(self.right, False)}"
+        chained = isinstance(self.left, Combination) and self.left.operation == self.operation
+        return f"{repr(self.left) if chained else grouped(self.left)} {self.operation} {grouped(self.right)}"

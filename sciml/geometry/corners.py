@@ -9,6 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+CHUNK = 2**20
+"""Pairs of edges that are looked at together."""
+
 
 class Corner(NamedTuple):
     """A corner and its interior angle in radians; the solution is singular like r**(pi / angle)."""
@@ -40,15 +43,18 @@ def crossings(edges: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Pairs i < j of ``edges`` (M, 2, 2) that meet, ends included and parallel ones left out, and where, (K, 2)."""
     start, along = edges[:, 0], edges[:, 1] - edges[:, 0]
     lengths = along.norm(dim=1)
-    apart = start[None] - start[:, None]
-    turn = _cross(along[:, None], along[None])
-    parallel = turn.abs() <= 1e-12 * lengths[:, None] * lengths
-    turn = torch.where(parallel, 1.0, turn)
-    first, second = _cross(apart, along[None]) / turn, _cross(apart, along[:, None]) / turn
-    tolerance = 1e-9
-    meet = ~parallel & (torch.stack([first, second]).sub(0.5).abs().amax(0) <= 0.5 + tolerance)
-    i, j = meet.triu(1).nonzero().unbind(1)
-    return i, j, start[i] + first[i, j, None].clamp(0, 1) * along[i]
+    found = []
+    for rows in torch.arange(len(edges)).split(max(1, CHUNK // len(edges))):
+        apart = start - start[rows, None]
+        turn = _cross(along[rows, None], along)
+        parallel = turn.abs() <= 1e-12 * lengths[rows, None] * lengths
+        turn = torch.where(parallel, 1.0, turn)
+        first, second = _cross(apart, along) / turn, _cross(apart, along[rows, None]) / turn
+        both = torch.maximum((first - 0.5).abs(), (second - 0.5).abs()) <= 0.5 + 1e-9
+        i, j = (both & ~parallel).nonzero().unbind(1)
+        found.append((rows[i], j, start[rows[i]] + first[i, j, None].clamp(0, 1) * along[rows[i]]))
+    i, j, where = (torch.cat(column) for column in zip(*found, strict=True))
+    return i[i < j], j[i < j], where[i < j]
 
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:
@@ -57,8 +63,10 @@ def _cross(a: Tensor, b: Tensor) -> Tensor:
 
 def _distinct(points: Tensor, tolerance: float) -> list[Tensor]:
     """The first of all points that lie within ``tolerance`` of each other."""
-    near = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist") <= tolerance
-    return [points[i] for i in range(len(points)) if not near[i, :i].any()]
+    from scipy.spatial import cKDTree
+
+    repeated = {j for _, j in cKDTree(points.numpy()).query_pairs(tolerance)}
+    return [point for i, point in enumerate(points) if i not in repeated]
 
 
 def _interior_angle(point: Tensor, edges: Tensor, signed_distance: Callable[[Tensor], Tensor], size: float) -> float:

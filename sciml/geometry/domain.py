@@ -42,12 +42,13 @@ class Domain(ABC):
 
     Attributes:
         names: coordinate names, in order.
-        label: name that ``named`` gave to the whole boundary of this shape.
+        label: name that ``named`` gave to the boundary.
     """
 
     names: tuple[str, ...]
     label: str | None = field(default=None, init=False)
     is_time: ClassVar[bool] = False
+    _compound: ClassVar[bool] = False  # written with an operator
 
     # What a shape defines -----------------------------------------------------------------------------------------
     @property
@@ -87,7 +88,7 @@ class Domain(ABC):
     @property
     def boundary_names(self) -> tuple[str, ...]:
         """Every name that ``on=`` accepts."""
-        return self._sides if self.label is None else tuple(dict.fromkeys((*self._sides, self.label)))
+        return self._sides if self.label is None else (self.label,)
 
     @property
     def space(self) -> Domain | None:
@@ -222,7 +223,7 @@ class Domain(ABC):
 
     # Combining ----------------------------------------------------------------------------------------------------
     def named(self, name: str) -> Self:
-        """This shape with its boundary called ``name``, besides the names that its sides have already."""
+        """This shape with the whole of its boundary called ``name`` and nothing else."""
         if not isinstance(name, str) or not name:
             raise InputError(f"name={name!r} must be a non-empty string")
         if name in RELATIVE:
@@ -251,7 +252,10 @@ class Domain(ABC):
         return Combination(self, operation, other) if isinstance(other, Domain) else NotImplemented
 
     def __repr__(self) -> str:
-        return self._expression() + ("" if self.label is None else f".named({self.label!r})")
+        text = self._expression()
+        if self.label is None:
+            return text
+        return (f"({text})" if self._compound else text) + f".named({self.label!r})"
 
     def _expression(self) -> str:
         """The text that makes this shape, without its name."""
@@ -264,7 +268,9 @@ class Domain(ABC):
             object.__setattr__(self, name, value)  # the dataclass is frozen
 
     def _own(self, on: frozenset[str] | None) -> frozenset[str] | None:
-        return None if on is None or self.label in on else on
+        if on is None or self.label is None:
+            return on
+        return None if self.label in on else frozenset()
 
     def _pieces(self, on: frozenset[str] | None) -> list[Patch]:
         return self._boundary(self._own(on))
@@ -293,16 +299,15 @@ class Domain(ABC):
         return f"on={name!r} is no boundary piece of {self!r}; {nearest(str(name), self.boundary_names)}"
 
     def _no_boundary(self) -> InputError:
-        return InputError(f"{self!r} has no spatial boundary; name a piece: {nearest('', self.boundary_names)}")
+        return InputError(f"{self!r} has no spatial boundary; use sample_initial for the initial time")
 
     def _checked(self, points: Tensor) -> Tensor:
         if not isinstance(points, Tensor) or not points.is_floating_point():
             kind = points.dtype if isinstance(points, Tensor) else type(points).__name__
             raise InputError(f"points must be a floating-point tensor, got {kind}")
         if points.ndim != 2 or points.shape[1] != self.dimension:
-            raise InputError(
-                f"points has shape {tuple(points.shape)}, expected (N, {self.dimension}) with columns {', '.join(self.names)}"
-            )
+            expected = f"(N, {self.dimension}) with columns {', '.join(self.names)}"
+            raise InputError(f"points has shape {tuple(points.shape)}, expected {expected}")
         return points
 
 
@@ -316,6 +321,6 @@ def length(columns: Iterable[Tensor]) -> Tensor:
 
 def _check(generator: torch.Generator, dtype: torch.dtype) -> None:
     if not isinstance(generator, torch.Generator):
-        raise InputError(f"generator={generator!r} must be a torch.Generator, for example torch.Generator().manual_seed(0)")
+        raise InputError(f"generator={generator!r} must be a torch.Generator, such as torch.Generator().manual_seed(0)")
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise InputError(f"dtype={dtype!r} must be a floating-point type such as torch.float64")

@@ -27,6 +27,7 @@ class Facets(Protocol):
     def volume(self) -> float: ...
     def signed_distance(self, points: Tensor) -> Tensor: ...
     def distance(self, points: Tensor) -> Tensor: ...
+    def contains(self, points: Tensor) -> Tensor: ...
     def patch(self) -> Patch: ...
 
 
@@ -55,8 +56,9 @@ class Enclosed(Domain):
         return self._facets.signed_distance(points)
 
     def _interior(self) -> list[Patch]:
-        (box,) = Box(self.names, *self.bounds)._interior()
-        return [thin(box, lambda points, normals: self._signed_distance(points) < 0)]
+        low, high = self.bounds
+        (box,) = Box(self.names, low.tolist(), high.tolist())._interior()
+        return [thin(box, lambda points, normals: self._facets.contains(points))]
 
     def _boundary(self, on: frozenset[str] | None) -> list[Patch]:
         facets = self._select(on)

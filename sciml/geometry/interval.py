@@ -19,7 +19,7 @@ from sciml.geometry.sampling import Patch, Placed, inside, on_surface
 class Interval(Domain):
     """The interval [low, high] of one coordinate.
 
-    Its ends are called "x=0" and "x=1", by the coordinate and its value in up to six digits, or "left" and "right".
+    Its ends are called "left" and "right", or by the coordinate and its value in six digits, such as "x=0".
 
     Raises:
         InputError: limits that are reversed, equal or not finite.
@@ -33,7 +33,7 @@ class Interval(Domain):
         names = checks.coordinate_names((name,), shape)
         ends = checks.number(low, f"{shape}: low"), checks.number(high, f"{shape}: high")
         if not ends[0] < ends[1]:
-            raise InputError(f"{shape}({name!r}, {low!r}, {high!r}): the lower limit must come first and differ from the upper")
+            raise InputError(f"{shape}({name!r}, {low!r}, {high!r}): give the lower limit first, then a higher one")
         self._set(names=names, low=ends[0], high=ends[1])
 
     @property
@@ -42,7 +42,7 @@ class Interval(Domain):
 
     @cached_property
     def end_names(self) -> tuple[str, str]:
-        """"x=low" and "x=high", in enough digits to tell them apart."""
+        """Such as "x=0" and "x=1", in more than six digits where it takes that to tell them apart."""
         for digits in range(6, 17):
             low, high = f"{self.low:.{digits}g}", f"{self.high:.{digits}g}"
             if low != high:
@@ -51,8 +51,7 @@ class Interval(Domain):
 
     @property
     def _sides(self) -> tuple[str, ...]:
-        low, high = self.end_names
-        return low, high, "left", "right"
+        return "left", "right", *self.end_names
 
     def _ends(self, on: frozenset[str] | None) -> list[tuple[float, float]]:
         """Place and outward normal of the ends called ``on``."""
@@ -88,8 +87,8 @@ class Interval(Domain):
 class Time(Interval):
     """The time interval [start, end].
 
-    A factor of a space-time domain. Its ends "t=start" and "t=end" are not part of the spatial boundary: only a
-    condition that names them applies there.
+    A factor of a space-time domain. Its ends are no boundary of space and have no names: ``sample_initial`` draws
+    points at the start.
     """
 
     is_time: ClassVar[bool] = True
@@ -107,7 +106,7 @@ class Time(Interval):
 
     @property
     def _sides(self) -> tuple[str, ...]:
-        return self.end_names
+        return ()
 
     def _ends(self, on: frozenset[str] | None) -> list[tuple[float, float]]:
-        return [] if on is None else super()._ends(on)
+        return []

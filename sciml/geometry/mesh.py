@@ -22,7 +22,7 @@ from sciml.geometry.sampling import Patch, Placed, on_surface, stratify
 
 @dataclass(frozen=True, init=False, repr=False)
 class Mesh(Enclosed):
-    """The region enclosed by the surface or outline in a file; its boundary is called "mesh".
+    """The region enclosed by the surface or outline in a file; its boundary is called "surface".
 
     With three names the file holds a closed triangulated surface (STL, PLY, OBJ, OFF, glTF, ...). With two names it
     holds closed outlines (DXF) or a triangulation of the region in a plane z = constant. Needs the extra ``shapes``.
@@ -47,10 +47,10 @@ class Mesh(Enclosed):
 
     @property
     def _sides(self) -> tuple[str, ...]:
-        return ("mesh",)
+        return ("surface",)
 
     def _select(self, on: frozenset[str] | None) -> Facets | None:
-        return self._facets if on is None or "mesh" in on else None
+        return self._facets if on is None or "surface" in on else None
 
     def _edges(self) -> Tensor:
         return self._facets.ends if isinstance(self._facets, Segments) else super()._edges()
@@ -97,6 +97,9 @@ class Triangles:
     def distance(self, points: Tensor) -> Tensor:
         return self.signed_distance(points).abs()
 
+    def contains(self, points: Tensor) -> Tensor:
+        return self.signed_distance(points) < 0
+
     def patch(self) -> Patch:
         corners = self.corners
         normals = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -127,11 +130,12 @@ def _load(path: str) -> Any:
     try:
         loaded = trimesh.load(path)
     except Exception as error:  # every reader has its own
-        raise InputError(f"Mesh: path={path!r} cannot be read: {error}") from error
+        raise InputError(f"Mesh: path={path!r} cannot be read: {' '.join(str(error).split())}") from error
     return loaded.to_mesh() if isinstance(loaded, trimesh.Scene) else loaded
 
 
 def _surface(loaded: Any, path: str) -> Triangles:
+    _optional("igl")  # missed now rather than at the first distance
     if len(getattr(loaded, "faces", ())) == 0:
         raise InputError(f"Mesh: path={path!r} holds no triangles; give a closed surface such as an STL file")
     if not loaded.is_watertight:
@@ -142,23 +146,32 @@ def _surface(loaded: Any, path: str) -> Triangles:
 
 def _outline(loaded: Any, path: str) -> Segments:
     if hasattr(loaded, "discrete"):
-        rings = [np.asarray(ring, dtype=np.float64) for ring in loaded.discrete]
-        closed = all(np.allclose(ring[0], ring[-1]) for ring in rings)
-        ends = np.concatenate([np.stack([ring[:-1], ring[1:]], axis=1) for ring in rings])[..., :2]
+        found = _rings(loaded)
     elif len(getattr(loaded, "faces", ())):
         if np.ptp(loaded.vertices[:, 2]) > 1e-9 * loaded.scale:
             raise InputError(f"Mesh: path={path!r} is not plane; give three names for a surface in space")
-        once = np.bincount(loaded.edges_unique_inverse) == 1
-        border = loaded.edges_unique[once]
-        closed = len(border) > 0 and bool((np.bincount(border.ravel())[np.unique(border)] == 2).all())
-        ends = np.asarray(loaded.vertices, dtype=np.float64)[border][..., :2]
+        found = _border(loaded)
     else:
         raise InputError(f"Mesh: path={path!r} holds neither outlines nor triangles")
-    if not closed:
+    if found is None:
         raise InputError(f"Mesh: the outline in path={path!r} is not closed")
-    segments = Segments(torch.from_numpy(np.ascontiguousarray(ends)))
+    ends = torch.from_numpy(np.ascontiguousarray(found[..., :2], dtype=np.float64))
     # Whichever way a segment was written, the region must lie on its left.
-    start, end = segments.ends.unbind(1)
+    start, end = ends.unbind(1)
     right = torch.stack([end[:, 1] - start[:, 1], start[:, 0] - end[:, 0]], dim=1)
-    wrong = segments.contains((start + end) / 2 + 1e-6 * right)
-    return Segments(torch.where(wrong[:, None, None], segments.ends.flip(1), segments.ends))
+    wrong = Segments(ends).contains((start + end) / 2 + 1e-6 * right)
+    return Segments(torch.where(wrong[:, None, None], ends.flip(1), ends))
+
+
+def _rings(drawing: Any) -> np.ndarray | None:
+    """The segments (M, 2, 2) of closed outlines; None when one is open."""
+    rings = drawing.discrete
+    if len(rings) == 0 or not drawing.is_closed:
+        return None
+    return np.concatenate([np.stack([ring[:-1], ring[1:]], axis=1) for ring in rings])
+
+
+def _border(mesh: Any) -> np.ndarray | None:
+    """The edges (M, 2, 3) that one triangle alone has; None when there are none."""
+    edges = mesh.edges_unique[np.bincount(mesh.edges_unique_inverse) == 1]
+    return np.asarray(mesh.vertices)[edges] if len(edges) else None

@@ -43,6 +43,12 @@ class Polygon(Enclosed):
     def _check_simple(self) -> None:
         edges = _ring(self.vertices)
         n = len(edges)
+        along = edges[:, 1] - edges[:, 0]
+        along = along / along.norm(dim=1, keepdim=True)
+        back = ((along + along.roll(-1, 0)).norm(dim=1) < 1e-9).nonzero()
+        if len(back):
+            k = int(back[0])
+            raise InputError(f"Polygon: edge{(k + 1) % n} runs back along edge{k}; leave vertices[{(k + 1) % n}] out")
         i, j, where = crossings(edges)
         elsewhere = (j - i != 1) & (j - i != n - 1)
         if elsewhere.any():
@@ -51,12 +57,6 @@ class Polygon(Enclosed):
                 f"Polygon: edge{int(i[k])} and edge{int(j[k])} meet at {tuple(where[k].tolist())}; "
                 "the vertices must go round the boundary once, without crossing it"
             )
-        along = edges[:, 1] - edges[:, 0]
-        along = along / along.norm(dim=1, keepdim=True)
-        back = ((along + along.roll(-1, 0)).norm(dim=1) < 1e-9).nonzero()
-        if len(back):
-            k = int(back[0])
-            raise InputError(f"Polygon: edge{(k + 1) % n} runs back along edge{k}; leave vertices[{(k + 1) % n}] out")
 
     @cached_property
     def _facets(self) -> Segments:
@@ -77,8 +77,8 @@ class Polygon(Enclosed):
         return _ring(self.vertices)
 
     def _expression(self) -> str:
-        few = len(self.vertices) <= 12
-        return f"Polygon({self.names!r}, {self.vertices!r})" if few else f"Polygon({self.names!r}, <{len(self.vertices)} vertices>)"
+        vertices = repr(self.vertices) if len(self.vertices) <= 12 else f"<{len(self.vertices)} vertices>"
+        return f"Polygon({self.names!r}, {vertices})"
 
 
 def _ring(vertices: Sequence[tuple[float, float]]) -> Tensor:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -29,16 +30,13 @@ class Product(Domain):
     """
 
     factors: tuple[Domain, ...]
+    _compound: ClassVar[bool] = True
 
     def __init__(self, factors: Sequence[Domain]) -> None:
         flat = [part for f in factors for part in (f.factors if type(f) is Product and f.label is None else (f,))]
-        names = tuple(name for factor in flat for name in factor.names)
-        for name in names:
-            if names.count(name) > 1:
-                raise InputError(f"a product of {', '.join(map(repr, flat))} has two coordinates {name!r}; rename one of them")
-        times = [factor.time for factor in flat if factor.time is not None]
-        if len(times) > 1:
-            raise InputError(f"a product can have one Time factor, got {', '.join(map(repr, times))}")
+        names = checks.coordinate_names([name for factor in flat for name in factor.names], "a product")
+        if sum(factor.time is not None for factor in flat) > 1:
+            raise InputError(f"a product of {', '.join(map(repr, flat))} has more than one Time; make one an Interval")
         self._set(names=names, factors=tuple(flat))
 
     @property
@@ -110,8 +108,9 @@ class Product(Domain):
     def _unknown(self, name: str) -> str:
         if name not in self._ambiguous:
             return super()._unknown(name)
-        pieces = [end for f in self.factors if name in f.boundary_names for end in f.boundary_names if end not in RELATIVE]
-        return f"on={name!r} of {self!r} is ambiguous; say which piece: {', '.join(pieces)}"
+        sharing = [factor for factor in self.factors if name in factor.boundary_names]
+        choices = [piece for factor in sharing for piece in factor.boundary_names if piece not in RELATIVE]
+        return f"on={name!r} of {self!r} fits several coordinates; choose one of {', '.join(choices)}"
 
     def _edges(self) -> Tensor:
         if self.dimension != 2 or self.time is not None or not all(isinstance(f, Interval) for f in self.factors):
@@ -121,7 +120,7 @@ class Product(Domain):
         return torch.stack([ring, ring.roll(-1, 0)], dim=1)
 
     def _expression(self) -> str:
-        return " * ".join(f"({f!r})" if hasattr(f, "operation") and f.label is None else repr(f) for f in self.factors)
+        return " * ".join(f"({f!r})" if f._compound and f.label is None else repr(f) for f in self.factors)
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -135,6 +134,7 @@ class Box(Product):
     factors: tuple[Domain, ...] = field(compare=False)
     low: tuple[float, ...]
     high: tuple[float, ...]
+    _compound: ClassVar[bool] = False
 
     def __init__(self, names: Sequence[str], low: Sequence[float], high: Sequence[float]) -> None:
         shape = type(self).__name__

@@ -86,7 +86,7 @@ def cross(patches: Sequence[Patch]) -> Patch:
 def stratify(unit: Tensor, measures: Tensor) -> tuple[Tensor, Tensor]:
     """Spread ``unit`` (N,) over strata: the stratum of each point and its place, uniform in [0, 1), within it."""
     ends = (measures / measures.sum()).cumsum(0)
-    index = torch.searchsorted(ends, unit, right=True).clamp(max=len(ends) - 1)
+    index = torch.searchsorted(ends, unit.contiguous(), right=True).clamp(max=len(ends) - 1)
     starts = torch.cat([ends.new_zeros(1), ends[:-1]])
     within = (unit - starts[index]) / (ends - starts)[index]
     return index, within.clamp(0, 1 - 2**-53)
@@ -131,28 +131,28 @@ def _place(patches: Sequence[Patch], unit: Tensor) -> Placed:
     unit = torch.cat([first[:, None], unit[:, 1:]], dim=1)
     rows = [(choice == i).nonzero()[:, 0] for i in range(len(patches))]
     parts = [patch.place(unit[row, : patch.parameters]) for patch, row in zip(patches, rows, strict=True)]
-    back = torch.cat(rows).argsort()  # the order of the sequence, so that its first points are a good sample too
-    return Placed(*(torch.cat(values)[back] for values in zip(*parts, strict=True)))
+    order = torch.cat(rows)  # back to the order of the sequence: its first points are a good sample by themselves
+    columns = (torch.cat(values) for values in zip(*parts, strict=True))
+    return Placed(*(torch.empty_like(column).index_copy_(0, order, column) for column in columns))
 
 
 def _unit_points(method: str, dimension: int, generator: torch.Generator) -> Callable[[int], Tensor]:
     """A function that returns the next n points (n, dimension) of a sequence in the unit cube."""
     device = generator.device
-    options = {"generator": generator, "device": device}
 
     def uniform(n: int) -> Tensor:
-        return torch.rand(n, dimension, dtype=torch.float64, **options)
+        return torch.rand(n, dimension, dtype=torch.float64, generator=generator, device=device)
 
     def latin_hypercube(n: int) -> Tensor:
-        cells = torch.stack([torch.randperm(n, **options) for _ in range(dimension)], dim=1)
-        return (cells + uniform(n)) / n
+        cells = [torch.randperm(n, generator=generator, device=device) for _ in range(dimension)]
+        return (torch.stack(cells, dim=1) + uniform(n)) / n
 
     if method == "uniform":
         return uniform
     if method == "latin_hypercube":
         return latin_hypercube
     if method == "sobol":
-        seed = int(torch.randint(2**31, (1,), **options))
+        seed = int(torch.randint(2**31, (1,), generator=generator, device=device))
         engine = torch.quasirandom.SobolEngine(dimension, scramble=True, seed=seed)
         return lambda n: engine.draw(n, dtype=torch.float64).to(device)
     raise InputError(f"method={method!r} is no way to sample; {nearest(str(method), METHODS)}")

@@ -14,7 +14,7 @@ from typing import Any
 
 from sciml.errors import InputError
 
-PACKAGES = ("sciml-solvers", "torch", "numpy", "scipy")
+PACKAGES = ("torch", "numpy", "scipy")
 
 
 def writable_folder(folder: str | Path) -> Path:
@@ -66,13 +66,10 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide a result."""
-    installed = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            installed[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return installed
+    from sciml import __version__
+
+    packages = {package: metadata.version(package) for package in PACKAGES}
+    return {"sciml": __version__, "python": platform.python_version()} | packages
 
 
 def _without_none(value: Any) -> Any:

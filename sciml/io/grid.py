@@ -44,7 +44,7 @@ def axes_of(domain: Domain, n: int | Mapping[str, int] | None = None) -> dict[st
 
 def grid_points(axes: Mapping[str, np.ndarray]) -> Tensor:
     """All points of a grid, float64 (N, d), the last axis running fastest."""
-    mesh = torch.meshgrid(*(torch.from_numpy(axis) for axis in axes.values()), indexing="ij")
+    mesh = torch.meshgrid(*(torch.tensor(axis) for axis in axes.values()), indexing="ij")
     return torch.stack([values.reshape(-1) for values in mesh], dim=-1)
 
 

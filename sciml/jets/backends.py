@@ -18,7 +18,9 @@ def coordinates(names: Sequence[str], points: Tensor) -> list[Jet]:
     return [Coordinate(names, axis, points[:, axis]) for axis in range(len(names))]
 
 
-def taylor(network: Callable[[Any], Any], points: Tensor, names: Sequence[str], indices: MultiIndexSet) -> list[Jet]:
+def taylor(
+    network: Callable[[Any], Any], points: Tensor, names: Sequence[str], indices: MultiIndexSet, expand: bool = False
+) -> list[Jet]:
     """Jets of the columns of ``network(points)`` by one forward pass in Taylor mode.
 
     Args:
@@ -26,13 +28,14 @@ def taylor(network: Callable[[Any], Any], points: Tensor, names: Sequence[str], 
         points: shape (N, d).
         names: the d coordinates.
         indices: the derivatives to compute; a set with the value alone costs a plain forward pass.
+        expand: give every point its own copy of the coordinates' unit slopes, so that gradients by point can be told apart.
 
     Raises:
         UnsupportedFunction: the network calls a function without a Taylor rule.
     """
     if len(indices) == 1:
         return columns(network(points), names, indices)
-    return columns(network(JetTensor.coordinates(points, indices)), names, indices)
+    return columns(network(JetTensor.coordinates(points, indices, expand)), names, indices)
 
 
 def columns(output: JetTensor | Tensor, names: Sequence[str], indices: MultiIndexSet) -> list[Jet]:

@@ -33,13 +33,17 @@ class JetTensor:
         self.blocks, self.indices = tuple(blocks), indices
 
     @classmethod
-    def coordinates(cls, points: Tensor, indices: MultiIndexSet) -> JetTensor:
-        """The jet of the identity at ``points`` (N, d): unit first derivatives, zero above."""
+    def coordinates(cls, points: Tensor, indices: MultiIndexSet, expand: bool = False) -> JetTensor:
+        """The jet of the identity at ``points`` (N, d): unit first derivatives, zero above.
+
+        The unit derivatives are the same at all points and broadcast, unless they are to be expanded.
+        """
         blocks: list[Tensor | None] = [points.unsqueeze(0)] + [None] * indices.order
         if indices.order:
             unit = torch.eye(points.shape[-1], dtype=points.dtype, device=points.device)
             axes = [index.index(1) for index in indices if sum(index) == 1]
-            blocks[1] = unit[axes].reshape(-1, *(1,) * (points.ndim - 1), points.shape[-1])
+            slopes = unit[axes].reshape(-1, *(1,) * (points.ndim - 1), points.shape[-1])
+            blocks[1] = slopes.expand(-1, *points.shape) if expand else slopes
         return cls(blocks, indices)
 
     def partial(self, index: MultiIndex) -> Tensor:
@@ -104,10 +108,10 @@ class JetTensor:
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> JetTensor:
-        return add(self, -other)
+        return subtract(self, other)
 
     def __rsub__(self, other: Any) -> JetTensor:
-        return add(-self, other)
+        return subtract(other, self)
 
     def __mul__(self, other: Any) -> JetTensor:
         return multiply(self, other)
@@ -115,10 +119,10 @@ class JetTensor:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> JetTensor:
-        return multiply(self, compose(FUNCTIONS["reciprocal"], other) if isinstance(other, JetTensor) else 1 / other)
+        return divide(self, other)
 
     def __rtruediv__(self, other: Any) -> JetTensor:
-        return multiply(compose(FUNCTIONS["reciprocal"], self), other)
+        return divide(other, self)
 
     def __pow__(self, exponent: float) -> JetTensor:
         return compose(power(exponent), self)
@@ -141,14 +145,17 @@ class JetTensor:
 
 def compose(function: Derivatives, jet: JetTensor) -> JetTensor:
     """``function`` applied elementwise (Faa di Bruno)."""
-    blocks, slopes = jet.blocks, function(jet.value, jet.indices.order)
+    blocks, indices = jet.blocks, jet.indices
+    slopes = function(jet.value, indices.order)
     out: list[Tensor | None] = [slopes[0].unsqueeze(0)]
-    for block, plan in zip(blocks[1:], jet.indices.chain, strict=True):
+    for order, plan in enumerate(indices.chain, start=1):
+        block = blocks[order]
         rows = None if block is None else slopes[1] * block
         for terms in plan:
-            rows = _accumulate(rows, _products(terms, [blocks] * len(terms.orders)), terms, slopes[len(terms.orders)])
+            products = _products(terms, [blocks] * len(terms.orders))
+            rows = _accumulate(rows, products, terms, indices.orders[order], slopes[len(terms.orders)])
         out.append(rows)
-    return JetTensor(out, jet.indices)
+    return JetTensor(out, indices)
 
 
 def multiply(left: Any, right: Any) -> JetTensor:
@@ -157,14 +164,16 @@ def multiply(left: Any, right: Any) -> JetTensor:
         left, right = right, left
     if not isinstance(right, JetTensor):
         return left._map(lambda block: block * right)
-    a, b = left.blocks, right.blocks
+    indices, a, b = _common(left, right), left.blocks, right.blocks
     out: list[Tensor | None] = [left.value.unsqueeze(0) * right.value]
-    for k, plan in enumerate(_common(left, right).product, start=1):
-        rows = _sum(None if b[k] is None else left.value * b[k], None if a[k] is None else right.value * a[k])
+    for order, plan in enumerate(indices.product, start=1):
+        rows = _sum(
+            None if b[order] is None else left.value * b[order], None if a[order] is None else right.value * a[order]
+        )
         for terms in plan:
-            rows = _accumulate(rows, _products(terms, [a, b]), terms)
+            rows = _accumulate(rows, _products(terms, [a, b]), terms, indices.orders[order])
         out.append(rows)
-    return JetTensor(out, left.indices)
+    return JetTensor(out, indices)
 
 
 def add(left: Any, right: Any) -> JetTensor:
@@ -175,6 +184,18 @@ def add(left: Any, right: Any) -> JetTensor:
         indices = _common(left, right)
         return JetTensor([_sum(a, b) for a, b in zip(left.blocks, right.blocks, strict=True)], indices)
     return JetTensor([left.blocks[0] + right, *left.blocks[1:]], left.indices)
+
+
+def subtract(left: Any, right: Any) -> JetTensor:
+    """Difference of two jets, or of a jet and a constant in either order."""
+    return add(left, right._map(torch.neg) if isinstance(right, JetTensor) else -right)
+
+
+def divide(left: Any, right: Any) -> JetTensor:
+    """Quotient of two jets, or of a jet and a constant in either order."""
+    if isinstance(right, JetTensor):
+        return multiply(compose(FUNCTIONS["reciprocal"], right), left)
+    return left._map(lambda block: block / right)
 
 
 def _common(left: JetTensor, right: JetTensor) -> MultiIndexSet:
@@ -188,7 +209,7 @@ def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 
 
 def _products(terms: Terms, operands: Sequence[Sequence[Tensor | None]]) -> Tensor | None:
-    """The product of every term, (terms, N, ..., features); None when a factor vanishes."""
+    """Every term, (terms, N, ..., features); None when a factor vanishes."""
     factors = [operand[order] for operand, order in zip(operands, terms.orders, strict=True)]
     if any(factor is None for factor in factors):
         return None
@@ -211,8 +232,10 @@ def _rows(block: Tensor, rows: tuple[int, ...]) -> Tensor:
     return block[list(rows)]
 
 
-def _accumulate(rows: Tensor | None, products: Tensor | None, terms: Terms, slope: Tensor | None = None) -> Tensor | None:
-    """``rows`` plus the products (times ``slope``), each added to its target row."""
+def _accumulate(
+    rows: Tensor | None, products: Tensor | None, terms: Terms, size: int, slope: Tensor | None = None
+) -> Tensor | None:
+    """``rows`` plus the products (times ``slope``), each added to its target row of ``size``."""
     if products is None:
         return rows
     if terms.target is None:
@@ -221,9 +244,8 @@ def _accumulate(rows: Tensor | None, products: Tensor | None, terms: Terms, slop
         return slope * products if rows is None else torch.addcmul(rows, slope, products)
     if slope is not None:
         products = slope * products
-    if rows is None:
-        rows = products.new_zeros(max(terms.target) + 1, *products.shape[1:])
-    return rows.expand(-1, *products.shape[1:]).index_add(0, torch.tensor(terms.target, device=rows.device), products)
+    rows = products.new_zeros(size, *products.shape[1:]) if rows is None else rows.expand(-1, *products.shape[1:])
+    return rows.index_add(0, torch.tensor(terms.target, device=rows.device), products)
 
 
 # Rules for torch functions that networks call -------------------------------------------------------------------------
@@ -284,19 +306,19 @@ def _activation(name: str) -> Callable[..., JetTensor]:
 _RULES: dict[str, Callable[..., JetTensor]] = {
     "linear": _linear,
     "matmul": lambda x, matrix: x @ matrix,
-    "add": lambda left, right: add(left, right),
-    "radd": lambda left, right: add(left, right),
-    "sub": lambda left, right: add(left, -right),
-    "rsub": lambda left, right: add(-left, right),
-    "mul": lambda left, right: multiply(left, right),
-    "rmul": lambda left, right: multiply(left, right),
-    "neg": lambda x: -x,
-    "negative": lambda x: -x,
-    "div": lambda left, right: left / right,
-    "true_divide": lambda left, right: left / right,
-    "rdiv": lambda left, right: right / left,
-    "truediv": lambda left, right: left / right,
-    "rtruediv": lambda left, right: right / left,
+    "add": add,
+    "radd": add,
+    "sub": subtract,
+    "rsub": lambda left, right: subtract(right, left),
+    "mul": multiply,
+    "rmul": multiply,
+    "neg": lambda x: x._map(torch.neg),
+    "negative": lambda x: x._map(torch.neg),
+    "div": divide,
+    "true_divide": divide,
+    "truediv": divide,
+    "rdiv": lambda left, right: divide(right, left),
+    "rtruediv": lambda left, right: divide(right, left),
     "pow": lambda x, exponent: x**exponent,
     "lerp": lambda start, end, weight: start + weight * (end - start),
     "cat": _cat,

@@ -1,7 +1,8 @@
-"""Methods that take one gradient an iteration, which is what torch.optim offers."""
+"""Methods that take one gradient an iteration."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,38 +10,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from sciml.optim.optimiser import Objective, Optimiser, Step, loss_and_gradient
+from sciml.optim.optimiser import Objective, Optimiser, Step, flatten, loss_and_gradient, shift
 
 
 class FirstOrder(Optimiser):
-    """Any ``torch.optim.Optimizer``, with a learning rate that a schedule may scale."""
+    """Has a learning rate, which a schedule may scale."""
 
     stochastic: ClassVar[bool] = True
 
-    def __init__(self, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer) -> None:
-        super().__init__(parameters)
-        self.optimizer = optimizer
-        self._learning_rates = [group["lr"] for group in optimizer.param_groups]
-
+    @abstractmethod
     def scale_learning_rate(self, factor: float) -> None:
         """Set the learning rate to ``factor`` times the configured one."""
-        for group, learning_rate in zip(self.optimizer.param_groups, self._learning_rates, strict=True):
-            group["lr"] = factor * learning_rate
-
-    def step(self, objective: Objective) -> Step:
-        def closure() -> Tensor:
-            loss, gradients = loss_and_gradient(objective)
-            for parameter, gradient in zip(self.parameters, gradients, strict=True):
-                parameter.grad = gradient
-            return loss
-
-        return Step(self.optimizer.step(closure))  # type: ignore[arg-type]
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.optimizer.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state)
 
 
 @dataclass(frozen=True)
@@ -52,13 +32,39 @@ class Adam:
     epsilon: float = 1e-8
 
     def build(self, parameters: list[Tensor]) -> FirstOrder:
-        def adam(fused: bool) -> torch.optim.Optimizer:
-            return torch.optim.Adam(parameters, self.learning_rate, self.betas, self.epsilon, fused=fused)
+        return _Adam(parameters, self)
 
-        try:
-            return FirstOrder(parameters, adam(fused=True))  # one kernel instead of a dozen for every tensor
-        except RuntimeError:  # no such kernel for this device
-            return FirstOrder(parameters, adam(fused=False))
+
+class _Adam(FirstOrder):
+    """On one vector of all parameters: a few kernels, whatever the number of layers."""
+
+    def __init__(self, parameters: list[Tensor], settings: Adam) -> None:
+        super().__init__(parameters)
+        self._settings, self._learning_rate = settings, settings.learning_rate
+        self._count = 0
+        self._mean = torch.zeros_like(flatten(parameters))
+        self._square = torch.zeros_like(self._mean)
+
+    def scale_learning_rate(self, factor: float) -> None:
+        self._learning_rate = factor * self._settings.learning_rate
+
+    def step(self, objective: Objective) -> Step:
+        loss, gradients = loss_and_gradient(objective)
+        gradient, (first, second) = flatten(gradients), self._settings.betas
+        self._count += 1
+        self._mean.lerp_(gradient, 1 - first)
+        self._square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+        spread = self._square.sqrt().div_((1 - second**self._count) ** 0.5).add_(self._settings.epsilon)
+        shift(self.parameters, self._mean / spread, -self._learning_rate / (1 - first**self._count))
+        return Step(loss)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"count": self._count, "mean": self._mean, "square": self._square}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._count = state["count"]
+        self._mean.copy_(state["mean"])
+        self._square.copy_(state["square"])
 
 
 @dataclass(frozen=True)
@@ -68,4 +74,30 @@ class Torch:
     create: Callable[[list[Tensor]], torch.optim.Optimizer]
 
     def build(self, parameters: list[Tensor]) -> FirstOrder:
-        return FirstOrder(parameters, self.create(parameters))
+        return _Torch(parameters, self.create(parameters))
+
+
+class _Torch(FirstOrder):
+    def __init__(self, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer) -> None:
+        super().__init__(parameters)
+        self._optimizer = optimizer
+        self._learning_rates = [group["lr"] for group in optimizer.param_groups]
+
+    def scale_learning_rate(self, factor: float) -> None:
+        for group, learning_rate in zip(self._optimizer.param_groups, self._learning_rates, strict=True):
+            group["lr"] = factor * learning_rate
+
+    def step(self, objective: Objective) -> Step:
+        def closure() -> Tensor:
+            loss, gradients = loss_and_gradient(objective)
+            for parameter, gradient in zip(self.parameters, gradients, strict=True):
+                parameter.grad = gradient
+            return loss
+
+        return Step(self._optimizer.step(closure))  # type: ignore[arg-type]
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._optimizer.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._optimizer.load_state_dict(state)

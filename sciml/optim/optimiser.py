@@ -87,13 +87,31 @@ def loss_and_gradient(objective: Objective) -> tuple[Tensor, tuple[Tensor, ...]]
 
 
 def flatten(tensors: Sequence[Tensor]) -> Tensor:
-    """One vector (n,) of all entries."""
-    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+    """One real vector (n,) of all entries."""
+    return torch.cat([_real(tensor.detach()).reshape(-1) for tensor in tensors])
 
 
 @torch.no_grad()
 def assign(parameters: Sequence[Tensor], vector: Tensor) -> None:
     """Set ``parameters`` to the entries of ``vector`` (n,)."""
-    pieces = vector.split([parameter.numel() for parameter in parameters])
-    for parameter, piece in zip(parameters, pieces, strict=True):
-        parameter.copy_(piece.view_as(parameter))
+    for parameter, piece in zip(parameters, _pieces(parameters, vector), strict=True):
+        parameter.copy_(piece)
+
+
+@torch.no_grad()
+def shift(parameters: Sequence[Tensor], vector: Tensor, scale: float) -> None:
+    """Add ``scale`` times the entries of ``vector`` (n,) to ``parameters``."""
+    torch._foreach_add_(list(parameters), _pieces(parameters, vector), alpha=scale)
+
+
+def _pieces(parameters: Sequence[Tensor], vector: Tensor) -> list[Tensor]:
+    real = [_real(parameter) for parameter in parameters]
+    pieces = vector.split([tensor.numel() for tensor in real])
+    return [
+        torch.view_as_complex(piece.view_as(tensor)) if parameter.is_complex() else piece.view_as(tensor)
+        for parameter, tensor, piece in zip(parameters, real, pieces, strict=True)
+    ]
+
+
+def _real(tensor: Tensor) -> Tensor:
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor

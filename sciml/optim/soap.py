@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sciml.optim.first_order import FirstOrder
+from sciml.optim.optimiser import Objective, Step, loss_and_gradient
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class SOAP:
     Args:
         betas: averaging of the gradient, and of its squares and second moments.
         frequency: iterations between two refinements of the basis; 2 suits physics-informed losses (Wang et al. 2025,
-            arXiv 2502.00604), at about twice the cost of Adam.
+            arXiv 2502.00604).
         largest: sides of a weight beyond this size keep the identity basis. Vectors always do, so that they see Adam.
     """
 
@@ -30,54 +31,59 @@ class SOAP:
     largest: int = 4096
 
     def build(self, parameters: list[Tensor]) -> FirstOrder:
-        return FirstOrder(parameters, _SOAP(parameters, self))
+        return _SOAP(parameters, self)
 
 
-class _SOAP(torch.optim.Optimizer):
+class _SOAP(FirstOrder):
     def __init__(self, parameters: list[Tensor], settings: SOAP) -> None:
-        super().__init__(parameters, {"lr": settings.learning_rate})
-        self.settings = settings
+        super().__init__(parameters)
+        self._settings, self._learning_rate = settings, settings.learning_rate
+        self._states: list[dict[str, Any]] = [{} for _ in parameters]
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor]) -> Tensor:  # type: ignore[override]
-        with torch.enable_grad():
-            loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                self._update(parameter, self.state[parameter], group["lr"])
-        return loss
+    def scale_learning_rate(self, factor: float) -> None:
+        self._learning_rate = factor * self._settings.learning_rate
 
-    def _update(self, parameter: Tensor, state: dict[str, Any], learning_rate: float) -> None:
-        gradient = parameter.grad
-        assert gradient is not None
-        first, second = self.settings.betas
+    def step(self, objective: Objective) -> Step:
+        loss, gradients = loss_and_gradient(objective)
+        with torch.no_grad():
+            for parameter, gradient, state in zip(self.parameters, gradients, self._states, strict=True):
+                self._update(parameter, gradient, state)
+        return Step(loss)
+
+    def _update(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any]) -> None:
+        first, second = self._settings.betas
         if not state:
-            sides = [self._moment(gradient, side) for side in range(2)] if gradient.ndim == 2 else []
-            state["step"] = 0
-            state["average"], state["squares"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
-            state["moments"] = [(1 - second) * moment for moment in sides]
-            state["bases"] = [torch.linalg.eigh(moment).eigenvectors for moment in sides]
-            if sides:
+            moments = [(1 - second) * self._moment(gradient, side) for side in range(2)] if gradient.ndim == 2 else []
+            state["count"] = 0
+            state["mean"], state["square"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
+            state["moments"], state["bases"] = moments, [torch.linalg.eigh(moment).eigenvectors for moment in moments]
+            if moments:
                 return  # the basis of the first gradient says nothing about that gradient
-        state["step"] += 1
+        state["count"] += 1
         bases = state["bases"]
-        average = state["average"].lerp_(gradient, 1 - first)
-        squares = state["squares"].lerp_(_rotate(gradient, bases).square(), 1 - second)
-        corrected = (squares / (1 - second ** state["step"])).sqrt().add_(self.settings.epsilon)
-        direction = _rotate(average, bases) / corrected
-        direction = _rotate(direction, [basis.mT for basis in bases])
-        parameter.sub_(direction, alpha=learning_rate / (1 - first ** state["step"]))
+        mean = state["mean"].lerp_(gradient, 1 - first)
+        square = state["square"].lerp_(_rotate(gradient, bases).square(), 1 - second)
+        spread = (square / (1 - second ** state["count"])).sqrt().add_(self._settings.epsilon)
+        direction = _rotate(_rotate(mean, bases) / spread, [basis.mT for basis in bases])
+        parameter.sub_(direction, alpha=self._learning_rate / (1 - first ** state["count"]))
 
-        for side, moment in enumerate(state["moments"]):
+        moments = state["moments"]
+        for side, moment in enumerate(moments):
             moment.lerp_(self._moment(gradient, side), 1 - second)
-        if state["step"] % self.settings.frequency == 0:  # one power iteration keeps up with the slow change
-            state["bases"] = [torch.linalg.qr(m @ basis).Q for m, basis in zip(state["moments"], bases, strict=True)]
+        if state["count"] % self._settings.frequency == 0:  # one power iteration keeps up with the slow change
+            state["bases"] = [torch.linalg.qr(m @ basis).Q for m, basis in zip(moments, bases, strict=True)]
 
     def _moment(self, gradient: Tensor, side: int) -> Tensor:
         """Second moment over one side of the weight; the empty matrix where it would be too large."""
-        if gradient.shape[side] > self.settings.largest:
+        if gradient.shape[side] > self._settings.largest:
             return gradient.new_zeros(0, 0)
         return gradient @ gradient.mT if side == 0 else gradient.mT @ gradient
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"states": self._states}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._states = copy.deepcopy(state["states"])
 
 
 def _rotate(matrix: Tensor, bases: list[Tensor]) -> Tensor:

@@ -69,13 +69,10 @@ class _SelfScaled(QuasiNewton):
         hy = matrix @ y
         ys, yhy, sg = torch.stack([y @ s, y @ hy, s @ gradient]).tolist()
         phi, tau = _scaling(h=yhy / ys, b=-length * sg / ys, n=len(s), broyden=self._broyden, first=first)
-        # [H - Hy Hy' / y'Hy + phi (y'Hy) v v'] / tau + s s' / y's, in one pass over the matrix and exactly symmetric
-        v = s / ys - hy / yhy
-        coefficients = [-1 / (yhy * tau), phi * yhy / tau, 1 / ys]
-        pairs = zip(coefficients, (hy, v, s), strict=True)
-        columns = torch.stack([math.sqrt(abs(c)) * vector for c, vector in pairs], 1)
-        signs = columns.new_tensor([math.copysign(1.0, c) for c in coefficients])
-        self._matrix = matrix.addmm_(columns * signs, columns.mT, beta=1 / tau)
+        # [H - Hy Hy' / y'Hy + phi (y'Hy) v v'] / tau + s s' / y's, in one pass over the matrix
+        columns = torch.stack([hy, s / ys - hy / yhy, s], 1)
+        coefficients = columns.new_tensor([-1 / (yhy * tau), phi * yhy / tau, 1 / ys])
+        self._matrix = matrix.addmm_(columns * coefficients, columns.mT, beta=1 / tau)
 
     def _forget(self) -> None:
         self._matrix = None

@@ -105,7 +105,7 @@ class _OnBoundary(Condition):
 
     def _check_pieces(self, problem: Problem) -> None:
         try:
-            problem.domain.resolve(self.on)
+            problem.domain.boundary_measure(self.on)
         except InputError as error:
             raise InputError(f"{type(self).__name__}(on={self.on}): {error}") from None
 

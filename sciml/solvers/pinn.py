@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from sciml.errors import InputError
 from sciml.jets import Field, Jet, JetTensor, MultiIndexSet, UnsupportedFunction, autograd, taylor
 from sciml.nn import MLP, ModifiedMLP, Normalization, PeriodicEmbedding
-from sciml.problem import INTERIOR, Condition, Periodic, Problem
+from sciml.problem import INTERIOR, Condition, Periodic, Points, Problem
+from sciml.solvers.row_jacobian import row_jacobian
 from sciml.solvers.solver import Batch, Solver
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "modified_mlp": ModifiedMLP}
@@ -102,9 +103,39 @@ class PINN(Solver):
         residuals = problem.residuals(self.jets(interior, problem.derivatives[INTERIOR]), interior)
         return residuals | self._condition_residuals(problem, batch)
 
-    def jets(self, points: Tensor, indices: MultiIndexSet) -> dict[str, Jet]:
+    def row_jacobian(self, batch: Batch, parameters: Sequence[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Residuals (N,) by term and their Jacobians (N, P) with respect to the flattened ``parameters``.
+
+        Raises:
+            UnsupportedNetwork: a parameter is no weight or bias of a linear layer.
+        """
+        problem = self._bound()
+        conditions = self.conditions(problem)
+        residuals: dict[str, Tensor] = {}
+        jacobians: dict[str, Tensor] = {}
+        for key, points in batch.items():
+            sets = [points.coordinates] if points.images is None else [points.coordinates, points.images]
+
+            def terms(key: str = key, points: Points = points, sets: list[Tensor] = sets) -> dict[str, Tensor]:
+                jets = self.jets(torch.cat(sets), problem.derivatives[key], expand=True)
+                fields, *images = _split(jets, [len(points)] * len(sets))
+                if key == INTERIOR:
+                    return problem.residuals(fields, points.coordinates)
+                return conditions[key].residuals(problem, fields, points, *images)
+
+            values, rows = row_jacobian(terms, parameters, len(points), len(sets))
+            residuals |= values
+            jacobians |= rows
+        return residuals, jacobians
+
+    def jets(self, points: Tensor, indices: MultiIndexSet, expand: bool = False) -> dict[str, Jet]:
         """Jets of the unknowns at ``points`` (N, d), with the derivatives ``indices``."""
-        return dict(zip(self.problem.unknowns, self._columns(points, indices), strict=True))
+        names = self.problem.coordinates
+        if self._taylor or len(indices) == 1:
+            jets = taylor(self, points, names, indices, expand)
+        else:
+            jets = autograd(self, points, names)
+        return dict(zip(self.problem.unknowns, jets, strict=True))
 
     def fields(self, points: Tensor) -> dict[str, Tensor]:
         problem = self._bound()
@@ -147,11 +178,6 @@ class PINN(Solver):
             for name in names:
                 residuals |= conditions[name].residuals(problem, fields[name], batch[name], images.get(name))
         return residuals
-
-    def _columns(self, points: Tensor, indices: MultiIndexSet) -> list[Jet]:
-        if self._taylor or len(indices) == 1:
-            return taylor(self, points, self.problem.coordinates, indices)
-        return autograd(self, points, self.problem.coordinates)
 
     def _check_network(self, try_taylor: bool) -> None:
         """Run the network once: a wrong size is told early, and a missing Taylor rule means autograd."""

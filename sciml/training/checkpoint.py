@@ -59,7 +59,7 @@ def load_checkpoint(run: Run, path: Path) -> None:
     for name in _ATTRIBUTES:
         setattr(run, name, state[name])
     run.history = History(state["history"])
-    run.reports = [PhaseReport(**report) for report in state["reports"]]
+    run.reports = [PhaseReport(**report) for report in state["reports"][: run.index]]
     for name, callback in _named(run.callbacks).items():
         if name in state["callbacks"]:
             callback.load_state_dict(state["callbacks"][name])

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sciml.errors import InputError
+from sciml.solvers.row_jacobian import UnsupportedNetwork
 from sciml.solvers.solver import Batch, Solver
 from sciml.training import distributed
 
@@ -57,8 +58,23 @@ class ResidualObjective:
     def residual_vector(self, parameters: dict[str, Tensor] | None = None) -> Tensor:
         if distributed.world_size() > 1:
             raise InputError("least squares run in one process; under torchrun use Adam, SOAP, LBFGS or SSBroyden")
-        residuals = self._take() if parameters is None else self._caller.at(parameters, self.batch)
+        with torch.enable_grad():  # the caller may want no graph, but the solver may differentiate by its points
+            residuals = self._take() if parameters is None else self._caller.at(parameters, self.batch)
         return torch.cat([self._weighted(name, r, root=True) / len(r) ** 0.5 for name, r in residuals.items()])
+
+    def jacobian(self) -> tuple[Tensor, Tensor] | None:
+        """``residual_vector()`` (M,) and its Jacobian (M, P); None where the solver has no short cut to it."""
+        rows = getattr(self._caller.solver, "row_jacobian", None)
+        if rows is None or distributed.world_size() > 1:
+            return None
+        try:
+            residuals, jacobians = rows(self.batch, self.parameters)
+        except UnsupportedNetwork:
+            return None
+        self._fresh, self._latest = None, residuals
+        weight = {name: self._weighted(name, torch.ones_like(r), root=True) / len(r) ** 0.5 for name, r in residuals.items()}
+        r = torch.cat([weight[name] * residual for name, residual in residuals.items()])
+        return r, torch.cat([weight[name].unsqueeze(1) * jacobian for name, jacobian in jacobians.items()])
 
     def mean_squares(self) -> dict[str, float]:
         """Mean square of every term, unweighted, as last evaluated."""
@@ -66,9 +82,9 @@ class ResidualObjective:
         return dict(zip(self._latest, distributed.average(means).tolist(), strict=True))
 
     def mean_weights(self) -> dict[str, float]:
-        """Mean weight of every term that has one."""
-        means = [weight.mean() for weight in self.weights.values()]
-        return dict(zip(self.weights, torch.stack(means).tolist(), strict=True)) if means else {}
+        """Mean weight of every term."""
+        weights = [self.weights[name].mean() if name in self.weights else r.new_ones(()) for name, r in self._latest.items()]
+        return dict(zip(self._latest, torch.stack(weights).tolist(), strict=True)) if weights else {}
 
     def _take(self) -> dict[str, Tensor]:
         residuals = self._evaluate(self.batch) if self._fresh is None else self._fresh

@@ -25,10 +25,11 @@ def test_a_run_leaves_everything_about_itself(capsys, empty_folder):
     assert metrics["problem"] == "plate" and metrics["solver"] == "formula"
     assert (metrics["error_estimate"], metrics["steps"], metrics["stop_reason"]) == (None, 3, "budget")
     assert (metrics["seconds"], metrics["seed"], metrics["device"]) == (0.5, 0, "cpu")
-    assert {"python", "torch", "numpy"} <= metrics["versions"].keys()
+    assert metrics["phases"] == [{"name": "Adam", "steps": 1, "seconds": 0.5, "stop_reason": "budget"}]
+    assert {"sciml", "python", "torch", "numpy"} <= metrics["versions"].keys()
     configuration = tomllib.loads((folder / "config.toml").read_text())
     assert configuration["problem"]["settings"]["waves"] == 2
-    assert (folder / "history.csv").read_text().startswith("step,loss")
+    assert (folder / "history.csv").read_text().startswith("step,phase,loss")
     assert (folder / "solution.png").read_bytes().startswith(b"\x89PNG")
     with xr.open_dataset(folder / "solution.nc", engine="h5netcdf") as dataset:
         assert dataset.u.shape == (256, 256)

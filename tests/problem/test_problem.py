@@ -198,7 +198,7 @@ def column(self, u, x, t):
         ({"coordinates": ("t", "x")}, "declare both in the same order"),
         ({"unknowns": "u"}, "must be a tuple of names"),
         ({"gauge": ("p",)}, "gauge names 'p'"),
-        ({"conditions": lambda self: [Dirichlet(u=0, on="top")]}, "no boundary piece .top."),
+        ({"conditions": lambda self: [Dirichlet(u=0, on="top")]}, "'top' is no boundary piece"),
         ({"conditions": lambda self: [Dirichlet(v=0)]}, "not an unknown"),
         ({"conditions": lambda self: [Initial(u_x=0)]}, "no unknown or time derivative"),
         ({"conditions": lambda self: [Periodic("t")]}, "not a spatial coordinate"),

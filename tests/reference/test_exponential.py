@@ -109,3 +109,20 @@ def test_bad_input_is_named() -> None:
         etdrk4(-one, torch.zeros_like, one, [0, 1], 0)
     with pytest.raises(DivergenceError, match="steps=2"):
         etdrk4(-one, lambda v: v**9, 1e9 * one, [0, 1], 2)
+
+
+@pytest.mark.skipif(not torch.accelerator.is_available(), reason="needs an accelerator")
+def test_an_accelerator_gives_what_the_processor_gives() -> None:
+    grid = FourierGrid((0.0, 0.0), (1.0, 1.0), (16, 16))
+    fields = []
+    for device in (torch.device("cpu"), torch.accelerator.current_accelerator()):
+        x, y = grid.points(device=device)
+        keep = grid.dealias(device=device)
+        flux = -(grid.derivative(1, 0, device=device) + grid.derivative(0, 1, device=device)) / 2 * keep
+        diffusion = 0.05 * (grid.derivative(2, 0, device=device) + grid.derivative(0, 2, device=device))
+        start = grid.forward(torch.sin(2 * math.pi * x) * torch.cos(2 * math.pi * y))
+        coefficients = etdrk4(
+            diffusion, lambda v, flux=flux: flux * grid.forward(grid.inverse(v) ** 2), start, [0, 0.2], 20
+        )
+        fields.append(grid.evaluate(coefficients[-1], x[:, 0], y[0]).cpu())
+    assert (fields[0] - fields[1]).abs().max() < 1e-12

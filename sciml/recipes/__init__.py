@@ -1,0 +1,9 @@
+"""Recipes: how each solver is set up and trained for any declared problem, when the user says no more than its name."""
+
+from sciml.recipes.pinn import pinn as _pinn
+from sciml.registry import Recipe
+from sciml.solvers import PINN
+
+pinn = Recipe(_pinn, PINN)
+
+__all__ = ["pinn"]

@@ -1,0 +1,56 @@
+"""Piecewise expansions: what the experts on a set of boxes say together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sciml.jets import MultiIndex
+from sciml.solvers.experts.basis import Legendre, gauss
+from sciml.solvers.experts.boxes import Boxes
+from sciml.solvers.experts.terms import powers
+
+CHUNK = 2**22  # entries of the table of basis functions at once
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """Fields that are polynomials on every box: ``coefficients`` (n, U, M) of ``basis``."""
+
+    boxes: Boxes
+    basis: Legendre
+    coefficients: Tensor
+
+    def __call__(self, points: Tensor, indices: Sequence[MultiIndex]) -> Tensor:
+        """Derivatives (U, S, N) at ``points`` (N, d), continued beyond the boxes."""
+        indices = list(indices)
+        chunks = points.split(max(1, CHUNK // (len(indices) * len(self.basis))))
+        return torch.cat([self._at(part, indices) for part in chunks], dim=-1)
+
+    def _at(self, points: Tensor, indices: list[MultiIndex]) -> Tensor:
+        owner = self.boxes.owner(points)
+        table = self.basis.jets(self.boxes.local(points, owner), indices) * powers(self.boxes.half, indices)[:, owner, None]
+        return torch.einsum("num,snm->usn", self.coefficients[owner], table)
+
+    @property
+    def size(self) -> Tensor:
+        """Root mean square (U,) of every field over the boxes."""
+        volume = (2 * self.boxes.half).prod(1)
+        return ((self.coefficients.square().sum(2) * volume[:, None]).sum(0) / volume.sum()).sqrt()
+
+    @property
+    def tails(self) -> Tensor:
+        """What the highest modes hold by direction, (n, d), over the size of the field, the largest of all fields."""
+        size = self.size.clamp(min=1e-300)
+        return (self.basis.tails(self.coefficients) / size[:, None]).amax(1)
+
+
+def project(function: Callable[[Tensor], Tensor], boxes: Boxes, basis: Legendre) -> Tensor:
+    """Coefficients (n, U, M) of the best approximation of ``function``, points (N, d) -> (U, N), in mean square."""
+    z, weights = gauss(basis.degree + 1, boxes.dimension, boxes.low)
+    values = function(boxes.points(z).reshape(-1, boxes.dimension))
+    table = basis.jets(z, [(0,) * boxes.dimension])[0] * weights[:, None]
+    return torch.einsum("unq,qm->num", values.reshape(len(values), len(boxes), len(z)), table)

@@ -1,0 +1,136 @@
+"""Time windows one after another, each as thick as its solution allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from sciml.errors import DivergenceError
+from sciml.jets import Field
+from sciml.problem import Initial, Points, Problem
+from sciml.solvers.experts.adapt import cuts, excess, fit, merged
+from sciml.solvers.experts.basis import Legendre
+from sciml.solvers.experts.boxes import Boxes
+from sciml.solvers.experts.expansion import Expansion, project
+from sciml.solvers.experts.system import System
+
+
+class OutOfTime(Exception):
+    """The budget is spent before the pass is finished."""
+
+
+@dataclass
+class Pass:
+    """What one pass found: the expansion over all windows, and counts."""
+
+    expansion: Expansion
+    tolerance: float
+    tail: float
+    windows: int = 1
+    iterations: int = 0
+    rejected: int = 0
+    widths: list[float] = field(default_factory=list)
+
+
+def march(
+    problem: Problem, basis: Legendre, tolerance: float, root: Boxes, linear: bool, check: Callable[[], None],
+    width: float | None = None,
+) -> Pass:  # fmt: skip
+    """Solve window after window.
+
+    A window is rejected and tried again, thinner where the tails in time are above ``tolerance`` or Gauss-Newton does
+    not settle, with boxes cut where those in space are. Its boxes are then joined where the next one can do with fewer.
+
+    Args:
+        root: coarsest boxes of space, over all times.
+        check: called before every solve; raises to stop.
+        width: of the first window.
+
+    Raises:
+        DivergenceError: windows became too thin.
+    """
+    assert problem.time is not None
+    time, axes = problem.coordinates.index(problem.time), problem.space_axes
+    begin, end = float(root.low[:, time].min()), float(root.high[:, time].max())
+    values = initial_values(problem)
+    width = (end - begin) / 8 if width is None else width
+    first = fit(lambda p: values(p), _slab(root, time, begin, begin + width), basis, axes, tolerance)
+    boxes, before, start = first.boxes, None, values
+    done: list[Expansion] = []
+    iterations = rejected = 0
+    now, tail, widths = begin, 0.0, []
+    while now < end - 1e-12 * (end - begin):
+        if now + 1.01 * width >= end:
+            width = end - now
+        if width < 1e-10 * (end - begin):
+            raise DivergenceError(f"time windows became thinner than {width:.1e} at {problem.time} = {now:.6g}")
+        check()
+        slab = _slab(boxes, time, now, now + width)
+        system = System(problem, slab, basis, before)
+        solved = system.solve(project(start, slab, basis), linear, tolerance=0.03 * tolerance)
+        iterations += solved.iterations
+        found = Expansion(slab, basis, solved.coefficients)
+        held = excess(found, axes)
+        slow = float(held[:, time].max())
+        cut = cuts(held, axes, tolerance)
+        usable = solved.settled and bool(torch.isfinite(held).all())
+        factor = (0.3 * tolerance / max(slow, 1e-300)) ** (1 / basis.degree)
+        if not usable or slow > tolerance or (cut >= 0).any():
+            rejected += 1
+            if not usable:
+                width *= 0.3
+            elif slow > tolerance:
+                width *= max(0.1, min(factor, 0.8))
+            if usable:
+                boxes = boxes.bisected(cut)
+            continue
+        done.append(found)
+        widths.append(width)
+        tail = max(tail, float(held.max()))
+        now += width
+        boxes = merged(found, axes, 0.1 * tolerance)
+        before = found
+        start = _from(found, time, now)
+        width *= min(4.0, max(0.5, factor))
+    everything = Boxes(torch.cat([e.boxes.low for e in done]), torch.cat([e.boxes.high for e in done]))
+    expansion = Expansion(everything, basis, torch.cat([e.coefficients for e in done]))
+    return Pass(expansion, tolerance, tail, len(done), iterations, rejected, widths)
+
+
+def initial_values(problem: Problem) -> Callable[[Tensor], Tensor]:
+    """The unknowns (U, N) at the initial time, zero where no condition gives them."""
+    conditions = [c for c in problem.named_conditions().values() if isinstance(c, Initial)]
+
+    def values(points: Tensor) -> Tensor:
+        zero = points.new_zeros(len(points))
+        fields = {u: Field(problem.coordinates, lambda index: zero) for u in problem.unknowns}
+        found: dict[str, Tensor] = {}
+        for condition in conditions:
+            found |= condition.residuals(problem, fields, Points(points))
+        return torch.stack([-found.get(f"{Initial.kind}_{u}", zero) for u in problem.unknowns])
+
+    return values
+
+
+def _slab(boxes: Boxes, axis: int, low: float, high: float) -> Boxes:
+    result = Boxes(boxes.low.clone(), boxes.high.clone())
+    result.low[:, axis], result.high[:, axis] = low, high
+    return result
+
+
+def _from(expansion: Expansion, axis: int, time: float) -> Callable[[Tensor], Tensor]:
+    """A first guess for later times: the values at ``time`` and their slope there."""
+    d = expansion.boxes.dimension
+    indices = [(0,) * d, tuple(int(a == axis) for a in range(d))]
+
+    def values(points: Tensor) -> Tensor:
+        late = points[:, axis] - time
+        points = points.clone()
+        points[:, axis] = time
+        value, slope = expansion(points, indices).unbind(1)
+        return value + late * slope
+
+    return values

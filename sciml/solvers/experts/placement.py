@@ -1,0 +1,134 @@
+"""Where the equations and conditions are placed on given boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sciml.jets import Jet, MultiIndexSet
+from sciml.problem import INTERIOR, Condition, Initial, Observations, Periodic, Points, Problem
+from sciml.solvers.experts.basis import Legendre, gauss
+from sciml.solvers.experts.boxes import Boxes
+from sciml.solvers.experts.terms import Interior, Scattered, Term
+
+Evaluate = Callable[[Tensor, MultiIndexSet], Tensor]
+"""Derivatives (U, S, N) of all unknowns at points (N, d)."""
+
+
+class Placed(NamedTuple):
+    """Points of a condition, the boxes (N,) that hold them and quadrature weights (N,)."""
+
+    points: Points
+    owner: Tensor
+    weights: Tensor
+
+
+def terms(
+    problem: Problem, boxes: Boxes, basis: Legendre, before: Evaluate | None = None, weight: float = 10.0
+) -> list[Term]:
+    """The equations in all boxes, and every condition where it holds.
+
+    Args:
+        before: the solution up to the lowest time of the boxes, which replaces the initial conditions.
+        weight: of the conditions' rows over the equations'.
+    """
+    z, weights = gauss(basis.degree + 1, boxes.dimension, boxes.low)
+    everywhere = torch.arange(len(boxes), device=boxes.low.device)
+    interior = Interior(
+        problem, problem.residuals, boxes, everywhere, basis, z, weights, problem.derivatives[INTERIOR]
+    )
+    result: list[Term] = [interior]
+    conditions = problem.named_conditions()
+    initial = {name: c for name, c in conditions.items() if isinstance(c, Initial)}
+
+    def add(placed: Placed, residuals: Callable[[Mapping[str, Jet]], Mapping[str, Tensor]], indices: MultiIndexSet) -> None:
+        if len(placed.owner):
+            squared = weight**2 * placed.weights
+            result.append(
+                Scattered(problem, lambda fields, _: residuals(fields), boxes, basis, placed.points.coordinates,
+                          placed.owner, squared, indices)
+            )  # fmt: skip
+
+    for name, condition in conditions.items():
+        if name in initial or isinstance(condition, Periodic):
+            continue
+        place = _observed if isinstance(condition, Observations) else _on_boundary
+        placed = place(problem, boxes, basis, condition)
+        add(placed, lambda f, c=condition, p=placed: c.residuals(problem, f, p.points), problem.derivatives[name])
+    if initial:
+        placed = _at_start(problem, boxes, basis)
+        if before is None:
+            for name, condition in initial.items():
+                add(placed, lambda f, c=condition: c.residuals(problem, f, placed.points), problem.derivatives[name])
+        else:
+            add(placed, *_continued(problem, before, placed.points.coordinates))
+    return result
+
+
+def _continued(problem: Problem, before: Evaluate, points: Tensor) -> tuple[Callable[..., dict[str, Tensor]], MultiIndexSet]:
+    """Values and time derivatives below the equation's order, equal to those of the solution ``before``."""
+    assert problem.time is not None
+    axis = problem.coordinates.index(problem.time)
+    wanted = {
+        f"{unknown}_{k}": (unknown, tuple(k if a == axis else 0 for a in range(len(problem.coordinates))))
+        for unknown in problem.unknowns
+        for k in range(problem.order(unknown, problem.time))
+    }
+    indices = MultiIndexSet((index for _, index in wanted.values()), len(problem.coordinates))
+    known = before(points, indices)
+    targets = {
+        name: known[problem.unknowns.index(unknown), indices.position[index]] for name, (unknown, index) in wanted.items()
+    }
+    return lambda f: {name: f[u].partial(i) - targets[name] for name, (u, i) in wanted.items()}, indices
+
+
+def _at_start(problem: Problem, boxes: Boxes, basis: Legendre) -> Placed:
+    axis = problem.coordinates.index(problem.time)  # type: ignore[arg-type]
+    first = boxes.low[:, axis] <= boxes.low[:, axis].min()
+    return _side(boxes, basis, first.nonzero()[:, 0], axis, upper=False)
+
+
+def _side(boxes: Boxes, basis: Legendre, chosen: Tensor, axis: int, upper: bool) -> Placed:
+    """Gauss points on one side of the boxes ``chosen`` (n,), with the side's normal."""
+    nodes, weights = gauss(basis.degree + 1, boxes.dimension - 1, boxes.low)
+    sign = 1.0 if upper else -1.0
+    z = torch.full((len(nodes), boxes.dimension), sign).to(nodes)
+    z[:, [a for a in range(boxes.dimension) if a != axis]] = nodes
+    points = boxes[chosen].points(z).reshape(-1, boxes.dimension)
+    normals = torch.zeros_like(points)
+    normals[:, axis] = sign
+    return Placed(Points(points, normals=normals), chosen.repeat_interleave(len(z)), weights.repeat(len(chosen)))
+
+
+def _on_boundary(problem: Problem, boxes: Boxes, basis: Legendre, condition: Condition) -> Placed:
+    """Gauss points of those sides of boxes that lie on the condition's part of the boundary."""
+    everywhere = torch.arange(len(boxes), device=boxes.low.device)
+    parts = []
+    for axis in problem.space_axes:
+        for upper in (False, True):
+            placed = _side(boxes, basis, everywhere, axis, upper)
+            distance = problem.domain.boundary_distance(placed.points.coordinates, on=getattr(condition, "on", None))
+            here = distance <= 1e-9 * boxes.half[placed.owner].amax(1)
+            parts.append(Placed(placed.points[here], placed.owner[here], placed.weights[here]))
+    return _together(parts)
+
+
+def _observed(problem: Problem, boxes: Boxes, basis: Legendre, condition: Condition) -> Placed:
+    points = condition.sample(problem, 2**31, torch.Generator().manual_seed(0), device=boxes.low.device)
+    inside = torch.ones(len(points), dtype=torch.bool, device=boxes.low.device)
+    if problem.time is not None:
+        axis = problem.coordinates.index(problem.time)
+        t = points.coordinates[:, axis]
+        inside = (t >= boxes.low[:, axis].min()) & (t <= boxes.high[:, axis].max())
+    points = points[inside]
+    return Placed(points, boxes.owner(points.coordinates), torch.ones_like(points.coordinates[:, 0]))
+
+
+def _together(parts: Sequence[Placed]) -> Placed:
+    points = Points(
+        torch.cat([part.points.coordinates for part in parts]), normals=torch.cat([part.points.normals for part in parts])
+    )  # type: ignore[arg-type]
+    return Placed(points, torch.cat([part.owner for part in parts]), torch.cat([part.weights for part in parts]))

@@ -1,0 +1,174 @@
+"""Experts coupled through what they agree on: the traces on their shared faces.
+
+Every face carries unknown traces v: values, and normal derivatives below the equation's order. An expert alone is the
+small least-squares problem ``min over c of |A c - b|^2 + |J c - v|^2`` with its own rows A and its traces J c. One QR
+factorisation leaves triangular rows for c and, for v, as many rows as it has traces: all that the others need to know.
+The traces of all faces then solve a block-sparse least-squares problem, and every expert its triangular rows.
+This is the hybridised form of the usual coupling by penalised jumps (half the squared jump is what the best v leaves),
+as static condensation is of finite elements, but by orthogonal transformations: no condition number is squared.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sciml.optim.block_sparse import BlockQR, Rows
+from sciml.problem import Problem
+from sciml.solvers.experts.basis import Legendre, gauss
+from sciml.solvers.experts.boxes import Boxes, Faces
+from sciml.solvers.experts.terms import Block, powers
+
+CHUNK = 2**24  # entries of the local matrices that are factorised at once
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Traces of both sides of the faces of one axis.
+
+    Attributes:
+        experts: (2, m).
+        matrix: (2, m, k, U M); scaled by powers of the local size, with quadrature weights.
+    """
+
+    experts: Tensor
+    matrix: Tensor
+
+
+def traces(problem: Problem, boxes: Boxes, faces: Faces, basis: Legendre, weight: float) -> Traces:
+    """What the experts at ``faces`` must agree on: derivatives along the axis below the order of the equations."""
+    d, unknowns = boxes.dimension, len(problem.unknowns)
+    axis, m = faces.axis, len(faces)
+    orders = [max(1, problem.order(u, problem.coordinates[axis])) for u in problem.unknowns]
+    others = [a for a in range(d) if a != axis]
+    nodes, weights = gauss(basis.degree + 1, d - 1, boxes.low)
+    z = boxes.low.new_zeros(len(nodes), d)
+    z[:, others] = nodes
+    points = Boxes(faces.low, faces.high).points(z)  # (m, q, d)
+    indices = [tuple(k if a == axis else 0 for a in range(d)) for k in range(max(orders))]
+    size = torch.minimum(boxes.half[faces.below, axis], boxes.half[faces.above, axis])
+    q, modes = len(nodes), len(basis)
+    share = torch.minimum(boxes.weights[faces.below], boxes.weights[faces.above])
+    matrix = boxes.low.new_zeros(2, m, sum(orders) * q, unknowns * modes)
+    for side, (experts, move) in enumerate(faces.sides()):
+        owner = experts.repeat_interleave(q)
+        table = basis.jets(boxes.local((points + move[:, None]).reshape(-1, d), owner), indices)
+        scale = powers(boxes.half[experts], indices) * size ** torch.arange(len(indices)).to(size)[:, None]
+        table = table.reshape(-1, m, q, modes) * scale[:, :, None, None] * (weight * share[:, None] * weights.sqrt())[:, :, None]
+        start = 0
+        for row, order in enumerate(orders):
+            part = table[:order].transpose(0, 1).reshape(m, order * q, modes)
+            matrix[side, :, start : start + order * q, row * modes : (row + 1) * modes] = part
+            start += order * q
+    return Traces(torch.stack([faces.below, faces.above]), matrix)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Experts with traces of the same sizes: ``experts`` (n,), their ``traces`` (n, k, U M) and ``blocks`` [n][faces]."""
+
+    experts: Tensor
+    traces: Tensor
+    blocks: list[list[int]]
+    sizes: tuple[int, ...]
+
+
+class Skeleton:
+    """The coupling of ``count`` experts through ``traces``, one for every axis with faces."""
+
+    def __init__(self, count: int, columns: int, traces: Sequence[Traces], like: Tensor) -> None:
+        self.sizes: list[int] = []
+        incident: list[list[tuple[int, Tensor]]] = [[] for _ in range(count)]
+        for item in traces:
+            for face in range(item.experts.shape[1]):
+                for side in (0, 1):
+                    incident[int(item.experts[side, face])].append((len(self.sizes), item.matrix[side, face]))
+                self.sizes.append(item.matrix.shape[2])
+        self.traces = traces
+        by_sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for expert, found in enumerate(incident):
+            by_sizes[tuple(self.sizes[block] for block, _ in found)].append(expert)
+        self._groups = []
+        for sizes, members in by_sizes.items():
+            stacked = [torch.cat([matrix for _, matrix in incident[e]]) if sizes else like.new_zeros(0, columns) for e in members]
+            blocks = [[block for block, _ in incident[e]] for e in members]
+            self._groups.append(_Group(torch.tensor(members, device=like.device), torch.stack(stacked), blocks, sizes))
+        self.count, self.columns = count, columns
+
+    def jumps(self, flat: Tensor) -> Tensor:
+        """What the experts with coefficients ``flat`` (n, U M) disagree in, as it enters the sum of squares."""
+        parts = [torch.einsum("amkc,amc->amk", item.matrix, flat[item.experts]) for item in self.traces]
+        return torch.cat([flat.new_zeros(0), *(((part[0] - part[1]) * 0.5**0.5).flatten() for part in parts)])
+
+    def solve(self, blocks: Sequence[Block]) -> Tensor:
+        """Coefficients (n, U M) of least squares over the rows of all ``blocks`` and the coupling."""
+        locals_ = [part for group in self._groups for part in self._condense(group, blocks)]
+        result = locals_[0].triangle.new_zeros(self.count, self.columns)
+        found = BlockQR([rows for part in locals_ for rows in part.rows()], self.sizes).solve() if self.sizes else []
+        for part in locals_:
+            result[part.experts] = part.coefficients(found)
+        return result
+
+    def _condense(self, group: _Group, blocks: Sequence[Block]) -> list[_Local]:
+        k = group.traces.shape[1]
+        height = sum(block.matrix.shape[1] for block in blocks) + k
+        size = max(1, CHUNK // (height * (self.columns + k + 1)))
+        pieces = range(0, len(group.experts), size)
+        return [self._condensed(group, slice(start, start + size), blocks) for start in pieces]
+
+    def _condensed(self, group: _Group, part: slice, blocks: Sequence[Block]) -> _Local:
+        experts, coupling = group.experts[part], group.traces[part]
+        n, k, columns = len(experts), coupling.shape[1], self.columns
+        own = torch.cat([_select(block, experts, self.count) for block in blocks], dim=1)
+        if own.shape[1] > columns + 1:
+            own = torch.linalg.qr(own, mode="r").R
+        rows = max(own.shape[1] + k, columns + k + 1)
+        full = own.new_zeros(n, rows, columns + k + 1)
+        top = own.shape[1]
+        full[:, :top, :columns], full[:, :top, -1] = own[..., :columns], own[..., -1]
+        full[:, top : top + k, :columns] = coupling
+        full[:, top : top + k, columns : columns + k] = -torch.eye(k, dtype=own.dtype, device=own.device)
+        triangle = torch.linalg.qr(full, mode="r").R
+        return _Local(experts, group.blocks[part], group.sizes, triangle, columns)
+
+
+@dataclass(frozen=True)
+class _Local:
+    """Triangular rows (n, columns + k + 1, columns + k + 1) of some experts: coefficients, traces, right-hand side."""
+
+    experts: Tensor
+    blocks: list[list[int]]
+    sizes: tuple[int, ...]
+    triangle: Tensor
+    columns: int
+
+    def rows(self) -> list[Rows]:
+        """The rows that are left for the traces."""
+        if not self.sizes:
+            return []
+        result = []
+        for below, blocks in zip(self.triangle[:, self.columns : -1, self.columns :], self.blocks, strict=True):
+            matrices: dict[int, Tensor] = {}
+            for block, part in zip(blocks, below[:, :-1].split(self.sizes, dim=1), strict=True):
+                matrices[block] = matrices[block] + part if block in matrices else part  # both ends of a period
+            result.append(Rows(matrices, below[:, -1:]))
+        return result
+
+    def coefficients(self, found: Sequence[Tensor]) -> Tensor:
+        top = self.triangle[:, : self.columns]
+        right = top[..., -1:]
+        if self.sizes:
+            right = right - top[..., self.columns : -1] @ torch.stack([torch.cat([found[b] for b in bs]) for bs in self.blocks])
+        return torch.linalg.solve_triangular(top[..., : self.columns], right, upper=True).squeeze(-1)
+
+
+def _select(block: Block, experts: Tensor, count: int) -> Tensor:
+    """The rows of ``experts`` (n, R, columns + 1), zero for an expert that the block has none for."""
+    place = torch.full((count,), -1, device=experts.device).scatter(0, block.experts, torch.arange(len(block.experts)).to(experts))
+    rows = place[experts]
+    both = torch.cat([block.matrix[rows], block.right[rows].unsqueeze(-1)], dim=-1)
+    return torch.where((rows >= 0)[:, None, None], both, 0.0)

@@ -1,0 +1,77 @@
+"""All experts on given boxes: one Gauss-Newton iteration after another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sciml.problem import Periodic, Problem
+from sciml.solvers.experts.basis import Legendre
+from sciml.solvers.experts.boxes import Boxes, faces
+from sciml.solvers.experts.placement import Evaluate, terms
+from sciml.solvers.experts.skeleton import Skeleton, traces
+
+
+@dataclass(frozen=True)
+class Solved:
+    """Coefficients (n, U, M), the root of the sum of squares, iterations, and whether they settled."""
+
+    coefficients: Tensor
+    residual: float
+    iterations: int
+    settled: bool
+
+
+class System:
+    """Least squares for the expansions of all unknowns on ``boxes``; arguments as for ``placement.terms``."""
+
+    def __init__(
+        self, problem: Problem, boxes: Boxes, basis: Legendre, before: Evaluate | None = None, weight: float = 10.0
+    ) -> None:
+        self.boxes, self.basis = boxes, basis
+        self.shape = len(boxes), len(problem.unknowns), len(basis)
+        self.terms = terms(problem, boxes, basis, before, weight)
+        periods = {c.coordinate for c in problem.named_conditions().values() if isinstance(c, Periodic)}
+        low, high = problem.domain.bounds
+        coupled = []
+        for axis, name in enumerate(problem.coordinates):
+            period = (float(low[axis]), float(high[axis])) if name in periods else None
+            found = faces(boxes, axis, period)
+            if len(found):
+                coupled.append(traces(problem, boxes, found, basis, weight))
+        self.skeleton = Skeleton(len(boxes), self.shape[1] * self.shape[2], coupled, boxes.low)
+
+    def residual(self, coefficients: Tensor) -> float:
+        """Root of the sum of squares of everything that should vanish."""
+        parts = [term.residuals(coefficients).square().sum() for term in self.terms]
+        parts.append(self.skeleton.jumps(coefficients.flatten(1)).square().sum())
+        return float(torch.stack(parts).sum().sqrt())
+
+    def step(self, coefficients: Tensor) -> Tensor:
+        """The minimiser of the sum of squares linearised at ``coefficients``."""
+        blocks = [term.assemble(coefficients) for term in self.terms]
+        return self.skeleton.solve(blocks).reshape(self.shape)
+
+    def solve(self, start: Tensor | None = None, linear: bool = False, tolerance: float = 1e-10, limit: int = 12) -> Solved:
+        """Gauss-Newton with step halving from ``start``, until a step changes less than ``tolerance`` of the unknowns."""
+        current = self.boxes.low.new_zeros(self.shape) if start is None else start
+        if linear:
+            found = self.step(current)
+            return Solved(found, self.residual(found), 1, bool(torch.isfinite(found).all()))
+        residual = self.residual(current)
+        for iteration in range(1, limit + 1):
+            change = self.step(current) - current
+            length = 1.0
+            while not (trial := self.residual(current + length * change)) <= (1 - 1e-4 * length) * residual:
+                length /= 2
+                if length < 1 / 64:
+                    break
+            small = float(change.norm()) <= tolerance * float(current.norm() + change.norm())
+            if length < 1 / 64:
+                return Solved(current, residual, iteration, small)
+            current, residual = current + length * change, trial
+            if small:
+                return Solved(current, residual, iteration, True)
+        return Solved(current, residual, limit, False)

@@ -1,0 +1,90 @@
+"""What the benchmark scripts share: environment, parallel runs, results as JSON, tables for the README."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parents[2] / "README.md"
+
+
+def environment() -> dict[str, Any]:
+    """Versions, processor and commit of a measurement."""
+    import torch
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=Path(__file__).parent)
+        return done.stdout.strip()
+
+    processor = platform.processor() or platform.machine()
+    cpu_info = Path("/proc/cpuinfo")
+    if cpu_info.exists():
+        names = [line.split(":")[1].strip() for line in cpu_info.read_text().splitlines() if line.startswith("model name")]
+        processor = names[0] if names else processor
+    return {
+        "commit": git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--", "sciml", "problems") else ""),
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "processor": processor,
+        "cores": os.cpu_count(),
+    }
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    arguments = argparse.ArgumentParser(description=description)
+    arguments.add_argument("--quick", action="store_true", help="a small preset of a few minutes; nothing is saved")
+    arguments.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2)), help="processes of one thread each")
+    return arguments
+
+
+def run_all(function: Callable[..., dict[str, Any]], jobs: Sequence[dict[str, Any]], workers: int) -> list[dict[str, Any]]:
+    """``function(**job)`` for every job, in processes of one thread; progress is printed."""
+    results: list[dict[str, Any]] = []
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        futures = {pool.submit(function, **job): job for job in jobs}
+        for future in as_completed(futures):
+            results.append(futures[future] | future.result())
+            print(f"[{len(results)}/{len(jobs)}] {results[-1]}", flush=True)
+    return results
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def save(name: str, command: str, results: list[dict[str, Any]], **more: Any) -> Path:
+    """Write ``results/<name>.json``."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"command": command, "environment": environment()} | more | {"runs": results}, indent=1) + "\n")
+    return path
+
+
+def load(name: str) -> dict[str, Any] | None:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def median_and_worst(values: Iterable[float]) -> str:
+    values = list(values)
+    return f"{statistics.median(values):.2g} ({max(values):.2g})" if values else "–"
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)

@@ -1,0 +1,106 @@
+"""Wang, Teng and Perdikaris (2020), tables 2 and 3 and figure 18: what annealing and the modified MLP gain.
+
+M1 plain network, M2 with learning-rate annealing, M3 modified MLP, M4 both; 128 points a term and boundary piece,
+Adam from 1e-3 decaying by 0.9 every 1000 steps, 40,000 steps, float32.
+
+    python -m tests.benchmarks.gradient_pathologies [--quick] [--seeds 3] [--problems helmholtz klein_gordon cavity]
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tests.benchmarks.common import load, markdown, median_and_worst, parser, run_all, save
+
+NAME = "gradient_pathologies"
+PAPER = {  # relative L2, means of several runs: Helmholtz 50/3 of table 2, table 3, figures 17 and 18
+    "helmholtz": {"M1": 1.06e-1, "M2": 1.12e-2, "M3": 2.46e-2, "M4": 3.87e-3},
+    "klein_gordon": {"M1": 1.79e-1, "M2": 1.06e-2, "M3": 1.97e-2, "M4": 2.81e-3},
+    "cavity": {"M1": 2.71e-1, "M2": 2.49e-1, "M3": 1.21e-1, "M4": 3.42e-2},
+}
+METHODS = {"M1": (False, False), "M2": (True, False), "M3": (False, True), "M4": (True, True)}
+PER_PIECE = 128
+
+
+def setting(problem: str) -> tuple[Any, int, dict[str, int]]:
+    """The declared problem, the depth of the network (width 50), and the points of every term."""
+    from problems import Cavity, Helmholtz, KleinGordon
+
+    declared, depth = {
+        "helmholtz": (Helmholtz(), 3),
+        "klein_gordon": (KleinGordon(), 5),
+        "cavity": (Cavity(re=100), 3),
+    }[problem]
+    points = {"interior": PER_PIECE}
+    for name, condition in declared.named_conditions().items():
+        on = getattr(condition, "on", None)
+        boundary = condition.kind in ("dirichlet", "neumann", "constraint")
+        pieces = len(on or declared.domain.boundary_names) if boundary else 1
+        points[name] = PER_PIECE * pieces
+    return declared, depth, points
+
+
+def run(problem: str, method: str, seed: int, steps: int) -> dict[str, Any]:
+    """Relative L2 errors and seconds of one training run."""
+    import torch
+
+    from sciml import MLP, PINN, Adam, ExponentialDecay, GradientAnnealing, ModifiedMLP, Phase, Solution, Trainer, Uniform
+
+    annealing, modified = METHODS[method]
+    declared, depth, points = setting(problem)
+    network = (ModifiedMLP if modified else MLP)(
+        len(declared.coordinates), len(declared.unknowns), width=50, depth=depth,
+        generator=torch.Generator().manual_seed(seed),
+    )  # fmt: skip
+    solver = PINN(declared, network, points=points, dtype=torch.float32)
+    phase = Phase(
+        Adam(1e-3), steps=steps, schedule=ExponentialDecay(0.9, 1000), sampler=Uniform(),
+        weighting=GradientAnnealing() if annealing else None,
+    )  # fmt: skip
+    began = time.perf_counter()
+    result = Trainer([phase], seed=seed, progress=False, log_every=1000).fit(solver)
+    seconds = time.perf_counter() - began
+    errors = Solution(declared, solver).relative_l2 or {}
+    if problem == "cavity":
+        errors = {"speed": errors["speed"]}
+    return {"error": max(errors.values()), "seconds": round(seconds, 1), "weights": result.weights}
+
+
+def tables() -> str:
+    """Median and worst of the seeds beside the paper's figure."""
+    saved = load(NAME)
+    if saved is None:
+        return "Not measured yet."
+    rows = []
+    for problem, paper in PAPER.items():
+        for method in METHODS:
+            found = [r for r in saved["runs"] if r["problem"] == problem and r["method"] == method]
+            if found:
+                seconds = median_and_worst(r["seconds"] for r in found).split(" ")[0]
+                errors = median_and_worst(r["error"] for r in found)
+                rows.append((problem, method, len(found), errors, f"{paper[method]:.3g}", seconds))
+    return markdown(("problem", "method", "seeds", "relative L2, median (worst)", "paper", "seconds"), rows)
+
+
+def main() -> None:
+    arguments = parser(__doc__.splitlines()[0])
+    arguments.add_argument("--seeds", type=int, default=3)
+    arguments.add_argument("--problems", nargs="+", default=list(PAPER), choices=list(PAPER))
+    chosen = arguments.parse_args()
+    steps, seeds = (2_000, 1) if chosen.quick else (40_000, chosen.seeds)
+    jobs = [
+        {"problem": problem, "method": method, "seed": seed, "steps": steps}
+        for problem in chosen.problems
+        for seed in range(seeds)
+        for method in METHODS
+    ]
+    results = run_all(run, jobs, chosen.workers)
+    if not chosen.quick:
+        earlier = [r for r in (load(NAME) or {"runs": []})["runs"] if r["problem"] not in chosen.problems]
+        save(NAME, f"python -m tests.benchmarks.{NAME}", earlier + results)
+        print(tables())
+
+
+if __name__ == "__main__":
+    main()
