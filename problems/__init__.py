@@ -7,6 +7,7 @@ from problems.convection import Convection as Convection
 from problems.convection import ConvectionDiffusion as ConvectionDiffusion
 from problems.diffusion_reaction import DiffusionReaction as DiffusionReaction
 from problems.heat import Heat as Heat
+from problems.helmholtz import Helmholtz as Helmholtz
 from problems.kdv import KdV as KdV
 from problems.klein_gordon import KleinGordon as KleinGordon
 from problems.kuramoto_sivashinsky import KuramotoSivashinsky as KuramotoSivashinsky
@@ -21,6 +22,7 @@ __all__ = [
     "ConvectionDiffusion",
     "DiffusionReaction",
     "Heat",
+    "Helmholtz",
     "KdV",
     "KleinGordon",
     "KuramotoSivashinsky",

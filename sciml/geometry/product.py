@@ -68,7 +68,8 @@ class Product(Domain):
     @property
     def _sides(self) -> tuple[str, ...]:
         names = dict.fromkeys(name for factor in self.factors for name in factor.boundary_names)
-        return tuple(name for name in names if name not in self._ambiguous)
+        ambiguous = self._ambiguous
+        return tuple(name for name in names if name not in ambiguous)
 
     def _signed_distance(self, points: Tensor) -> Tensor:
         parts = [factor._signed_distance(part) for factor, part in self._parts(points)]
@@ -80,7 +81,7 @@ class Product(Domain):
         return [cross(patches) for patches in itertools.product(*(factor._interior() for factor in self.factors))]
 
     def _boundary(self, on: frozenset[str] | None) -> list[Patch]:
-        on = self._unambiguous(on)
+        on = self._of_factors(on)
         interiors = [factor._interior() for factor in self.factors]
         return [
             cross(patches)
@@ -89,7 +90,7 @@ class Product(Domain):
         ]
 
     def _boundary_distance(self, points: Tensor, on: frozenset[str] | None) -> Tensor | None:
-        on = self._unambiguous(on)
+        on = self._of_factors(on)
         outside = [factor._signed_distance(part).clamp(min=0) for factor, part in self._parts(points)]
         distances = []
         for i, (factor, part) in enumerate(self._parts(points)):
@@ -102,7 +103,8 @@ class Product(Domain):
         columns = points.split([factor.dimension for factor in self.factors], dim=1)
         return list(zip(self.factors, columns, strict=True))
 
-    def _unambiguous(self, on: frozenset[str] | None) -> frozenset[str] | None:
+    def _of_factors(self, on: frozenset[str] | None) -> frozenset[str] | None:
+        """What the factors call the pieces ``on``."""
         return on if on is None else on - self._ambiguous
 
     def _unknown(self, name: str) -> str:
@@ -175,5 +177,5 @@ class Rectangle(Box):
     def _sides(self) -> tuple[str, ...]:
         return *self._aliases, *self._aliases.values()
 
-    def _unambiguous(self, on: frozenset[str] | None) -> frozenset[str] | None:
+    def _of_factors(self, on: frozenset[str] | None) -> frozenset[str] | None:
         return on if on is None else frozenset(self._aliases.get(name, name) for name in on)

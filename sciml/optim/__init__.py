@@ -1,7 +1,11 @@
 """Optimisation methods: configurations to build from, and what they build."""
 
 from sciml.optim.first_order import Adam, FirstOrder, Torch
+from sciml.optim.implicit import differentiate_optimum
 from sciml.optim.lbfgs import LBFGS
+from sciml.optim.least_squares import LeastSquaresResult, least_squares
+from sciml.optim.levenberg_marquardt import LevenbergMarquardt
+from sciml.optim.linear import LinearSolution, linear_least_squares
 from sciml.optim.optimiser import Configuration, Objective, Optimiser, Step
 from sciml.optim.schedule import CosineDecay, ExponentialDecay, Schedule, WarmUp
 from sciml.optim.soap import SOAP
@@ -16,6 +20,9 @@ __all__ = [
     "CosineDecay",
     "ExponentialDecay",
     "FirstOrder",
+    "LeastSquaresResult",
+    "LevenbergMarquardt",
+    "LinearSolution",
     "Objective",
     "Optimiser",
     "SSBroyden",
@@ -23,4 +30,7 @@ __all__ = [
     "Step",
     "Torch",
     "WarmUp",
+    "differentiate_optimum",
+    "least_squares",
+    "linear_least_squares",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,12 +17,12 @@ _CHUNK = 2**22  # numbers: a direction of differentiation may copy data as large
 
 
 def differentiate_optimum(residual: Residual, x: Tensor, *args: object) -> Tensor:
-    """Return ``x`` (..., n), a minimiser of |residual(x, *args)|^2 found by any solver, as a function of the tensors in ``args``.
+    """``x`` (..., n), a minimiser of |residual(x, *args)|^2 found by any solver, as a function of the tensors in args.
 
     The gradient g(x, args) = J^T r vanishes at the optimum, hence dx = -H^-1 dg with H = J^T J + sum_i r_i grad^2 r_i.
     (Differentiating the root r = 0 instead drops the second term of H and J's own derivative: exact only where r = 0.)
-    Where H is not positive definite its Gauss-Newton part J^T J takes its place, by the pseudo-inverse if singular, so that
-    directions the data leave free do not move. The backward pass can itself be differentiated.
+    Where H is not positive definite its Gauss-Newton part J^T J takes its place, by the pseudo-inverse if singular, so
+    that directions which the data leave free do not move. The backward pass can itself be differentiated.
 
     Raises DivergenceError in the backward pass where the derivatives at ``x`` are not finite.
 
@@ -48,7 +49,7 @@ def linearise(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, 
     Entry (..., i, j) involves one problem of the batch only, so a derivative along e_j of all problems at once gives
     the j-th columns of all Jacobians: the cost grows with n (or m, if smaller), not with the batch.
     """
-    value, pull = vjp(function, x)
+    value, pull = vjp(function, x)[:2]
     n, m = x.shape[-1], value.shape[-1]
     chunk = max(1, _CHUNK // max(1, value.numel() * n))
     if n <= m:
@@ -59,23 +60,23 @@ def linearise(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, 
 
 class _Optimum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, residual: Residual, x: Tensor, *variables: Tensor) -> Tensor:
+    def forward(ctx: Any, residual: Residual, x: Tensor, *variables: Tensor) -> Tensor:
         x = x.clone()
         ctx.residual = residual
         ctx.save_for_backward(x, *variables)
         return x
 
     @staticmethod
-    def backward(ctx, upstream: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         x, *variables = ctx.saved_tensors
 
         def gradient(x: Tensor, *variables: Tensor) -> Tensor:
-            r, pull = vjp(lambda x: ctx.residual(x, *variables), x)
+            r, pull = vjp(lambda x: ctx.residual(x, *variables), x)[:2]
             return pull(r)[0]
 
         _, hessian = linearise(lambda x: gradient(x, *variables), x)
         adjoint = _solve(hessian, upstream, lambda: linearise(lambda x: ctx.residual(x, *variables), x)[1])
-        _, pull = vjp(lambda *variables: gradient(x, *variables), *variables)
+        pull = vjp(lambda *variables: gradient(x, *variables), *variables)[1]
         return None, None, *pull(-adjoint)
 
 
@@ -84,7 +85,7 @@ def _solve(hessian: Tensor, rhs: Tensor, jacobian: Callable[[], Tensor]) -> Tens
     n = rhs.shape[-1]
     with torch.no_grad():
         if not torch.isfinite(hessian).all():
-            raise DivergenceError("the optimum cannot be differentiated: derivatives of the residual are not finite there")
+            raise DivergenceError("no derivative of the optimum: those of the residual are not finite there")
         scale = hessian.diagonal(dim1=-2, dim2=-1).abs()
         scale = torch.where(scale > 0, scale, 1.0).rsqrt().unsqueeze(-1)
         factor, info = torch.linalg.cholesky_ex(scale * hessian * scale.mT)

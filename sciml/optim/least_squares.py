@@ -34,12 +34,15 @@ _DAMPING_LIMIT = 1e16
 class LeastSquaresResult:
     """Solution of one problem, or of a batch with leading dimensions (...).
 
-    ``x``: (..., n). ``residual``: (..., m) at ``x``. ``steps``, ``converged``: (...), the trial steps taken and whether a
-    tolerance was met. ``stop_reason``: a string, or for a batch an array of strings of shape (...), one of
-
-    - "converged: residual", "converged: gradient", "converged: step": the tolerance of that name was met;
-    - "converged: decrease": no step improves the sum of squares by more than its rounding error;
-    - "maximum steps", "no decrease found" (typical of a wrong Jacobian), "not finite" (at the start; ``x`` is the start).
+    Attributes:
+        x: (..., n).
+        residual: (..., m), at ``x``.
+        steps: (...), trial steps taken.
+        converged: (...), whether the stop reason begins with "converged".
+        stop_reason: a string, or for a batch an array of strings (...): "converged: residual", "converged: gradient" or
+            "converged: step" (the tolerance of that name was met), "converged: decrease" (no step improves the sum of
+            squares by more than its rounding error), "maximum steps", "no decrease found" (typical of a wrong Jacobian)
+            or "not finite" (the residual or its Jacobian at the start, which ``x`` then is).
     """
 
     x: Tensor
@@ -63,17 +66,18 @@ def least_squares(
 ) -> LeastSquaresResult:
     """Minimise |residual(x, *args)|^2 over x, for every problem of a batch at once.
 
-    ``residual`` maps (..., n) to (..., m), each problem of the leading dimensions by itself; ``start`` (..., n) broadcasts
-    against the leading dimensions of what it returns. The computation is in float64: ``start`` and the floating-point
-    tensors in ``args`` are converted. ``jacobian(x, *args)`` (..., m, n) replaces automatic differentiation of the steps.
+    ``residual`` maps (..., n) to (..., m), each problem of the leading dimensions by itself; ``start`` (..., n)
+    broadcasts against the leading dimensions of what it returns. The computation is in float64: ``start`` and the
+    floating-point tensors in ``args`` are converted. ``jacobian(x, *args)`` (..., m, n) spares the forward computation
+    automatic differentiation, whose cost is that of about n residuals.
 
     ``result.x`` is differentiable, repeatedly, with respect to every tensor in ``args`` that requires a gradient (see
     ``differentiate_optimum``), not with respect to ``start``; it is as accurate as the problem has converged.
 
     The steps solve min |J s + r|^2 + damping |D s|^2, D the largest column norms of J met so far (Marquardt 1963, More
-    1978), by ``linear_least_squares`` with ``method``. Gauss-Newton steps (no damping) are tried
-    first and kept up while the linear model predicts the decrease within 10 %, so that linear problems take one step; then
-    ``damping`` starts at the value given here and follows the gain ratio (Nielsen 1999). A problem has converged when
+    1978), by ``linear_least_squares`` with ``method``. Gauss-Newton steps (no damping) are tried first and kept up
+    while the linear model predicts the decrease within 10 %, so that linear problems take one step; then ``damping``
+    starts at the value given here and follows the gain ratio (Nielsen 1999). A problem has converged when
 
     - |r| <= ``residual_tolerance``,
     - |cos(J_j, r)| <= ``gradient_tolerance`` for every column J_j of the Jacobian, or

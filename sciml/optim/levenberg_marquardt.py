@@ -103,14 +103,14 @@ class _LevenbergMarquardt(Optimiser):
 
 
 class _DampedSystem:
-    """(J^T J + mu I) step = -J^T v, in the smaller of the parameters' and the residuals' space; factorised once per mu."""
+    """(J^T J + mu I) step = -J^T v, in the smaller of the parameters' and the residuals' spaces; one factor per mu."""
 
     def __init__(self, r: Tensor, j: Tensor) -> None:
         self.r, self.j = r, j
         self._primal = j.shape[1] <= j.shape[0]
         self._gram = j.mT @ j if self._primal else j @ j.mT
         self._diagonal = self._gram.diagonal().clone()
-        self._factor: Tensor | None = None
+        self._factor = self._gram
 
     def factorise(self, mu: float) -> bool:
         """False where mu is too small for the matrix to be positive definite in floating point."""

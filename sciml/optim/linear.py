@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +22,10 @@ _NAMES = np.array(["qr", "qr with ridge", "svd", "cholesky", "cholesky with ridg
 class LinearSolution:
     """The minimiser and how it was found.
 
-    ``x``: (..., n[, k]). ``condition``: (...), the estimated condition number of the column-scaled matrix, infinite where the
-    matrix is singular. ``method``: "qr", "qr with ridge", "svd", "cholesky" or "cholesky with ridge"; an array of
-    these, of shape (...), for a batch.
+    Attributes:
+        x: the minimiser (..., n) or (..., n, k).
+        condition: (...), estimated condition number of the column-scaled matrix; infinite where that is singular.
+        method: "qr", "qr with ridge", "svd", "cholesky" or "cholesky with ridge"; for a batch, an array of these (...).
     """
 
     x: Tensor
@@ -37,15 +39,16 @@ def linear_least_squares(matrix: Tensor, rhs: Tensor, *, method: str = "auto", r
     Leading dimensions broadcast; as in ``torch.linalg.solve``, ``rhs`` is a vector if it has one dimension or the shape
     ``matrix.shape[:-1]``. The computation is in float64 on columns scaled to unit length; ``x`` has the inputs' dtype.
 
-    - ``"qr"``: Householder QR; where the condition exceeds 1e10, rows ``ridge * identity`` keep the solution bounded.
+    - ``"qr"``: Householder QR; where the condition exceeds 1e10, rows ``ridge * identity`` are appended. They bound the
+      solution if the system is nearly consistent, as with spectral bases; otherwise deficient rank calls for "auto".
     - ``"auto"``: QR, and a singular value decomposition for the problems of numerically deficient rank (condition above
       1e12, or m < n), which get the solution of minimum norm in the scaled unknowns.
     - ``"svd"``: the singular value decomposition for all.
     - ``"cholesky"``: normal equations, up to 2 times faster than QR but with half its digits; where the factorisation
       fails it is retried with a growing ridge.
 
-    ``x`` is differentiable with respect to both inputs, repeatedly: the derivative is that of the normal equations, solved
-    with the factor of the forward pass.
+    ``x`` is differentiable with respect to both inputs, repeatedly: the derivative is that of the normal equations,
+    solved with the factor of the forward pass.
 
     Raises InputError for entries that are not finite, for shapes that do not match and for an unknown method.
 
@@ -53,7 +56,7 @@ def linear_least_squares(matrix: Tensor, rhs: Tensor, *, method: str = "auto", r
     """
     _check(matrix, rhs, method)
     dtype = torch.promote_types(matrix.dtype, rhs.dtype)
-    vector = rhs.ndim == 1 or rhs.shape == matrix.shape[:-1]
+    vector = _is_vector(matrix, rhs)
     a, b = matrix.to(torch.float64), (rhs.unsqueeze(-1) if vector else rhs).to(torch.float64)
     (m, n), k = a.shape[-2:], b.shape[-1]
     batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
@@ -93,7 +96,8 @@ def _qr(a: Tensor, b: Tensor, ridge: float, fall_back: bool) -> tuple[Tensor, Te
 def _svd(a: Tensor, b: Tensor, ridge: float, fall_back: bool) -> tuple[Tensor, Tensor, Tensor]:
     with torch.no_grad():
         values = torch.linalg.svdvals(a)
-        condition = values[:, 0] / values[:, -1] if a.shape[-2] >= a.shape[-1] else torch.full_like(values[:, 0], torch.inf)
+        smallest = values[:, -1] if a.shape[-2] >= a.shape[-1] else 0.0
+        condition = torch.nan_to_num(values[:, 0] / smallest, nan=torch.inf, posinf=torch.inf)
     return _pseudo_inverse(a) @ b, condition, torch.full_like(condition, 2, dtype=torch.long)
 
 
@@ -122,7 +126,7 @@ def _triangle(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def condition_estimate(r: Tensor, iterations: int = 4) -> Tensor:
-    """Estimate (a lower bound up to a factor sqrt(n)) of the condition of triangular ``r`` (..., n, n), by inverse iteration."""
+    """Condition (...) of triangular ``r`` (..., n, n) by inverse iteration, right up to a factor of about sqrt(n)."""
     n = r.shape[-1]
     v = torch.arange(1, n + 1, dtype=r.dtype, device=r.device).cos().unsqueeze(-1).expand(*r.shape[:-1], 1)
     for _ in range(iterations):
@@ -138,31 +142,35 @@ def _pseudo_inverse(a: Tensor) -> Tensor:
 
 
 class _NormalEquations(torch.autograd.Function):
-    """The solution x of a^T a x = g (given, if a better way than this was used); r^T r is a^T a, up to a constant ridge.
+    """The solution x of a^T a x = g, given where it was found in a better way; r^T r = a^T a, up to a constant ridge.
 
-    Differentiating the equation gives a^T a dx = dg - d(a^T a) x; the adjoint solves the same system, hence the recursion.
+    Differentiated, a^T a dx = dg - d(a^T a) x: the adjoint solves the same system, hence the recursion.
     """
 
     @staticmethod
-    def forward(ctx, a: Tensor, g: Tensor, r: Tensor, x: Tensor | None) -> Tensor:
+    def forward(ctx: Any, a: Tensor, g: Tensor, r: Tensor, x: Tensor | None) -> Tensor:
         x = torch.cholesky_solve(g, r, upper=True) if x is None else x.clone()
         ctx.save_for_backward(a, r, x)
         return x
 
     @staticmethod
-    def backward(ctx, upstream: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, None, None]:
         a, r, x = ctx.saved_tensors
         adjoint = _NormalEquations.apply(a, upstream, r, None)
         return -(a @ x) @ adjoint.mT - (a @ adjoint) @ x.mT, adjoint, None, None
+
+
+def _is_vector(matrix: Tensor, rhs: Tensor) -> bool:
+    return rhs.ndim == 1 or rhs.shape == matrix.shape[:-1]
 
 
 def _check(matrix: Tensor, rhs: Tensor, method: str) -> None:
     if method not in _METHODS:
         raise InputError(f"method={method!r}: {nearest(method, _METHODS)}")
     if matrix.ndim < 2 or rhs.ndim < 1:
-        raise InputError(f"matrix must be (..., m, n) and rhs (..., m) or (..., m, k); got {tuple(matrix.shape)}, {tuple(rhs.shape)}")
-    vector = rhs.ndim == 1 or rhs.shape == matrix.shape[:-1]
-    if rhs.shape[-1 if vector else -2] != matrix.shape[-2]:
+        shapes = f"{tuple(matrix.shape)} and {tuple(rhs.shape)}"
+        raise InputError(f"matrix must be (..., m, n) and rhs (..., m) or (..., m, k), got {shapes}")
+    if rhs.shape[-1 if _is_vector(matrix, rhs) else -2] != matrix.shape[-2]:
         raise InputError(f"rhs of shape {tuple(rhs.shape)} does not have the {matrix.shape[-2]} rows of matrix")
     for name, tensor in (("matrix", matrix), ("rhs", rhs)):
         if not tensor.is_floating_point():

@@ -357,7 +357,8 @@ class Integral(Condition):
     """
 
     kind = "integral"
-    _times = 8
+    _times = 4
+    _least_nodes = 12  # an axis
 
     def __init__(self, **values: float) -> None:
         if not values:
@@ -373,7 +374,7 @@ class Integral(Condition):
         times = self._times if problem.time else 1
         axes = list(problem.space_axes)
         low, high = problem.domain.bounds
-        order = max(2, round((n / times) ** (1 / len(axes))))
+        order = max(self._least_nodes, round((n / times) ** (1 / len(axes))))
         nodes, weights = (torch.as_tensor(a) for a in np.polynomial.legendre.leggauss(order))
         grid = torch.cartesian_prod(*(nodes,) * len(axes)).reshape(-1, len(axes))
         weight = torch.cartesian_prod(*(weights,) * len(axes)).reshape(-1, len(axes)).prod(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,3 +41,13 @@ class Parameter:
     def from_raw(self, raw: Tensor) -> Tensor:
         """The coefficient itself, from what an optimiser sees."""
         return raw.exp() if self.positive else raw
+
+    def _unbound(self, *_: Any) -> Any:
+        raise InputError(
+            f"{self!r} has no value of its own: give the problem a number, or bind(...) its parameters, "
+            "to evaluate an exact solution or a reference"
+        )
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _unbound
+    __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __neg__ = __abs__ = __float__ = _unbound
+    __lt__ = __le__ = __gt__ = __ge__ = _unbound

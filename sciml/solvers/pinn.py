@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -222,7 +223,7 @@ def _split(fields: dict[str, Jet], sizes: list[int]) -> list[dict[str, Jet]]:
 
     if len(sizes) == 1:
         return [fields]
-    ends = torch.tensor(sizes).cumsum(0).tolist()
+    ends = accumulate(sizes)
     return [
         {name: part(jet, end - size, end) for name, jet in fields.items()} for size, end in zip(sizes, ends, strict=True)
     ]

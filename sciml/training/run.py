@@ -63,7 +63,8 @@ class Run:
     ) -> None:
         self.solver, self.phases, self.budget, self.seed = solver, phases, seconds, seed
         self.callbacks, self.loggers = callbacks, loggers
-        self.generator = torch.Generator(solver.device).manual_seed(seed + distributed.rank())
+        self.device = solver.device
+        self.generator = torch.Generator(self.device).manual_seed(seed + distributed.rank())
         self.index = self.step = self.phase_step = 0
         self.seconds = self.phase_began = self.evaluated = 0.0
         self.history, self.errors = History(), dict[str, float]()
@@ -147,7 +148,7 @@ class Run:
         now = time.perf_counter()
         elapsed, self._clock = now - self._clock, now
         known = [self.seconds + elapsed, float(self.interrupted)]
-        self.seconds, interrupted = distributed.from_main(known, self.solver.device)
+        self.seconds, interrupted = distributed.from_main(known, self.device)
         if interrupted:
             self.stop("interrupted by the user")
         elif self.budget is not None and self.seconds >= self.budget:

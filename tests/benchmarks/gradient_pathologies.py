@@ -25,13 +25,9 @@ PER_PIECE = 128
 
 def setting(problem: str) -> tuple[Any, int, dict[str, int]]:
     """The declared problem, the depth of the network (width 50), and the points of every term."""
-    from problems import Cavity, Helmholtz, KleinGordon
+    from sciml.registry import get_problem
 
-    declared, depth = {
-        "helmholtz": (Helmholtz(), 3),
-        "klein_gordon": (KleinGordon(), 5),
-        "cavity": (Cavity(re=100), 3),
-    }[problem]
+    declared, depth = get_problem(problem), {"helmholtz": 3, "klein_gordon": 5, "cavity": 3}[problem]
     points = {"interior": PER_PIECE}
     for name, condition in declared.named_conditions().items():
         on = getattr(condition, "on", None)

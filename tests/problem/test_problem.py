@@ -242,3 +242,9 @@ def test_no_time_no_initial_condition():
 
     with pytest.raises(InputError, match="needs a domain with a Time factor"):
         Steady().validate()
+
+
+def test_an_unbound_parameter_has_no_value():
+    problem = Heat(diffusivity=Parameter(0.3))
+    with pytest.raises(InputError, match="has no value of its own"):
+        problem.exact(torch.zeros(1), torch.zeros(1))

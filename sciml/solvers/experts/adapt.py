@@ -1,88 +1,104 @@
-"""Which boxes to cut and to merge, from what the highest modes hold.
-
-The mean square of the two highest degrees' modes estimates the error of an expansion on its box. A box may hold
-``tolerance / sqrt(n v)``, v being its share of the volume and n the number of boxes: then the whole holds ``tolerance``
-in relative L2, shared out evenly.
-"""
+"""Which boxes to cut and which to join, from what their highest modes hold."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from sciml.problem import Problem
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes, faces
 from sciml.solvers.experts.expansion import Expansion, project
 
+WORST = 0.1  # a box is cut if its tail is at least this part of the largest: the others may only be polluted by it
 
-def excess(expansion: Expansion, axes: Sequence[int]) -> Tensor:
-    """Tails by direction (n, d), weighted so that the tolerance is to be compared with each of them.
 
-    Args:
-        axes: coordinates whose volume counts: those of space.
+@dataclass(frozen=True)
+class Criterion:
+    """Measures expansions, and cuts and joins boxes along ``axes``.
+
+    The root mean square of the modes of the two highest degrees, the tail, estimates the error of an expansion on its
+    box. A box may hold ``tolerance / sqrt(n v)``, v being its share of the volume and n the number of boxes: then the
+    whole holds ``tolerance`` in relative L2, shared out evenly.
+
+    Attributes:
+        axes: coordinates along which boxes are cut, and whose volume counts.
+        lags: how many derivatives fewer the equations take of every unknown than of the foremost one. A pressure acts
+            through its gradient: its tail counts as much as that of a velocity after multiplication by the box's width.
+        widths: half widths (d,) of the domain.
     """
-    widths = expansion.boxes.half[:, list(axes)]
-    volume = widths.prod(1)
-    share = volume / volume.sum()
-    return expansion.tails * (len(share) * share).sqrt()[:, None]
 
+    axes: tuple[int, ...]
+    lags: tuple[int, ...]
+    widths: Tensor
 
-def cuts(tails: Tensor, axes: Sequence[int], tolerance: float) -> Tensor:
-    """Along which of ``axes`` to cut every box, -1 for those within ``tolerance``; ``tails`` as from ``excess``."""
-    spatial = tails[:, list(axes)]
-    worst, axis = spatial.max(1)
-    chosen = torch.tensor(list(axes), device=tails.device)[axis]
-    return torch.where(worst > tolerance, chosen, -1)
+    @classmethod
+    def of(cls, problem: Problem, axes: Sequence[int]) -> Criterion:
+        low, high = problem.domain.bounds
+        orders = [max(problem.order(u, problem.coordinates[axis]) for axis in axes) for u in problem.unknowns]
+        return cls(tuple(axes), tuple(max(orders) - order for order in orders), (high - low) / 2)
 
+    def tails(self, expansion: Expansion, whole: Tensor | None = None) -> Tensor:
+        """Tails by direction (n, d), to be compared with the tolerance.
 
-def merged(expansion: Expansion, axes: Sequence[int], tolerance: float) -> Boxes:
-    """Boxes in which neighbours of equal size are joined wherever one expansion serves both within ``tolerance``."""
-    boxes = expansion.boxes
-    for axis in axes:
-        pairs = _twins(boxes, axis)
-        if not len(pairs):
-            continue
-        joined = Boxes(boxes.low[pairs[:, 0]], boxes.high[pairs[:, 1]])
-        zero = (0,) * boxes.dimension
-        candidate = Expansion(joined, expansion.basis, project(lambda p: expansion(p, [zero])[:, 0], joined, expansion.basis))
-        size = expansion.size.clamp(min=1e-300)
-        held = (expansion.basis.tails(candidate.coefficients) / size[:, None]).amax((1, 2))
-        everything = boxes.half[:, list(axes)].prod(1).sum()
-        share = joined.half[:, list(axes)].prod(1) / everything
-        good = held * (len(boxes) * share).sqrt() <= tolerance
-        gone = pairs[good].flatten()
-        kept = torch.ones(len(boxes), dtype=torch.bool, device=gone.device)
-        kept[gone] = False
-        boxes = Boxes(torch.cat([boxes.low[kept], joined.low[good]]), torch.cat([boxes.high[kept], joined.high[good]]))
-    return boxes
+        Args:
+            whole: number and volume of all boxes, where ``expansion`` has only some of them.
+        """
+        half = expansion.boxes.half[:, list(self.axes)]
+        volume = half.prod(1)
+        number, total = (len(volume), volume.sum()) if whole is None else whole.unbind()
+        relative = (half / self.widths.to(half)[list(self.axes)]).amax(1)
+        influence = relative[:, None] ** torch.tensor(self.lags).to(half)
+        held = (expansion.tails * influence[:, :, None]).amax(1)
+        return held * (number * volume / total).sqrt()[:, None]
+
+    def cuts(self, tails: Tensor, tolerance: float) -> Tensor:
+        """The axis along which to cut every box (n,), -1 for one that stays; ``tails`` from the method above."""
+        worst, place = tails[:, list(self.axes)].max(1)
+        axis = torch.tensor(self.axes, device=tails.device)[place]
+        return torch.where(worst > max(tolerance, WORST * float(worst.max())), axis, -1)
+
+    def joined(self, expansion: Expansion, tolerance: float) -> Boxes:
+        """Boxes where neighbours of equal size are one wherever a single expansion serves both within ``tolerance``."""
+        boxes = expansion.boxes
+        volumes = boxes.half[:, list(self.axes)].prod(1)
+        whole = torch.stack([volumes.new_tensor(len(boxes)), volumes.sum()])
+        for axis in self.axes:
+            pairs = _twins(boxes, axis)
+            both = Boxes(boxes.low[pairs[:, 0]], boxes.high[pairs[:, 1]])
+            joint = Expansion(both, expansion.basis, project(expansion.values, both, expansion.basis), expansion.size)
+            good = self.tails(joint, whole).amax(1) <= tolerance
+            kept = torch.ones(len(boxes), dtype=torch.bool, device=good.device)
+            kept[pairs[good].flatten()] = False
+            boxes = Boxes(torch.cat([boxes.low[kept], both.low[good]]), torch.cat([boxes.high[kept], both.high[good]]))
+        return boxes
+
+    def fit(
+        self, function: Callable[[Tensor], Tensor], boxes: Boxes, basis: Legendre, tolerance: float, limit: int = 12
+    ) -> Boxes:
+        """``boxes`` cut until they resolve ``function``, points (N, d) -> (U, N); at most ``limit`` times."""
+        for _ in range(limit):
+            axes = self.cuts(self.tails(Expansion(boxes, basis, project(function, boxes, basis))), tolerance)
+            if not (axes >= 0).any():
+                break
+            boxes = boxes.bisected(axes)
+        return boxes
 
 
 def _twins(boxes: Boxes, axis: int) -> Tensor:
     """Disjoint pairs (k, 2) of boxes that share a whole side normal to ``axis`` and are equally wide along it."""
     found = faces(boxes, axis)
     a, b = boxes[found.below], boxes[found.above]
-    tiny = 1e-9 * boxes.half.amin()
+    tiny = 1e-9 * boxes.half.amin(0)
     others = [i for i in range(boxes.dimension) if i != axis]
-    same = ((a.half - b.half).abs() < tiny).all(1) & ((a.low - b.low)[:, others].abs() < tiny).all(1)
+    same = ((a.half - b.half).abs() < tiny).all(1) & ((a.low - b.low).abs() < tiny)[:, others].all(1)
     used: set[int] = set()
     pairs = []
-    for below, above in zip(found.below[same].tolist(), found.above[same].tolist(), strict=True):
-        if below not in used and above not in used:
-            used |= {below, above}
-            pairs.append((below, above))
+    for pair in zip(found.below[same].tolist(), found.above[same].tolist(), strict=True):
+        if not used.intersection(pair):
+            used.update(pair)
+            pairs.append(pair)
     return torch.tensor(pairs, dtype=torch.long, device=boxes.low.device).reshape(-1, 2)
-
-
-def fit(
-    function: Callable[[Tensor], Tensor], boxes: Boxes, basis: Legendre, axes: Sequence[int], tolerance: float, limit: int = 12
-) -> Expansion:
-    """The projection of ``function``, points (N, d) -> (U, N), on ``boxes`` cut until it is within ``tolerance``."""
-    for _ in range(limit):
-        expansion = Expansion(boxes, basis, project(function, boxes, basis))
-        axes_to_cut = cuts(excess(expansion, axes), axes, tolerance)
-        if not (axes_to_cut >= 0).any():
-            break
-        boxes = boxes.bisected(axes_to_cut)
-    return Expansion(boxes, basis, project(function, boxes, basis))

@@ -18,11 +18,21 @@ CHUNK = 2**22  # entries of the table of basis functions at once
 
 @dataclass(frozen=True)
 class Expansion:
-    """Fields that are polynomials on every box: ``coefficients`` (n, U, M) of ``basis``."""
+    """Fields that are polynomials on every box.
+
+    Attributes:
+        coefficients: of ``basis`` on ``boxes``, (n, U, M).
+        size: what tails are measured by (U,); the root mean square of every field over the boxes unless given.
+    """
 
     boxes: Boxes
     basis: Legendre
     coefficients: Tensor
+    size: Tensor = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.size is None:
+            object.__setattr__(self, "size", self._size())
 
     def __call__(self, points: Tensor, indices: Sequence[MultiIndex]) -> Tensor:
         """Derivatives (U, S, N) at ``points`` (N, d), continued beyond the boxes."""
@@ -35,17 +45,18 @@ class Expansion:
         table = self.basis.jets(self.boxes.local(points, owner), indices) * powers(self.boxes.half, indices)[:, owner, None]
         return torch.einsum("num,snm->usn", self.coefficients[owner], table)
 
-    @property
-    def size(self) -> Tensor:
-        """Root mean square (U,) of every field over the boxes."""
+    def values(self, points: Tensor) -> Tensor:
+        """The fields (U, N) at ``points`` (N, d)."""
+        return self(points, [(0,) * self.boxes.dimension])[:, 0]
+
+    def _size(self) -> Tensor:
         volume = (2 * self.boxes.half).prod(1)
         return ((self.coefficients.square().sum(2) * volume[:, None]).sum(0) / volume.sum()).sqrt()
 
     @property
     def tails(self) -> Tensor:
-        """What the highest modes hold by direction, (n, d), over the size of the field, the largest of all fields."""
-        size = self.size.clamp(min=1e-300)
-        return (self.basis.tails(self.coefficients) / size[:, None]).amax(1)
+        """What the highest modes hold of every field by direction, (n, U, d), over the size of the field."""
+        return self.basis.tails(self.coefficients) / self.size.clamp(min=1e-300)[:, None]
 
 
 def project(function: Callable[[Tensor], Tensor], boxes: Boxes, basis: Legendre) -> Tensor:

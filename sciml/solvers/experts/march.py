@@ -11,7 +11,7 @@ from torch import Tensor
 from sciml.errors import DivergenceError
 from sciml.jets import Field
 from sciml.problem import Initial, Points, Problem
-from sciml.solvers.experts.adapt import cuts, excess, fit, merged
+from sciml.solvers.experts.adapt import Criterion
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.expansion import Expansion, project
@@ -53,12 +53,12 @@ def march(
         DivergenceError: windows became too thin.
     """
     assert problem.time is not None
-    time, axes = problem.coordinates.index(problem.time), problem.space_axes
+    time, criterion = problem.coordinates.index(problem.time), Criterion.of(problem, problem.space_axes)
     begin, end = float(root.low[:, time].min()), float(root.high[:, time].max())
     values = initial_values(problem)
     width = (end - begin) / 8 if width is None else width
-    first = fit(lambda p: values(p), _slab(root, time, begin, begin + width), basis, axes, tolerance)
-    boxes, before, start = first.boxes, None, values
+    boxes = criterion.fit(values, _slab(root, time, begin, begin + width), basis, tolerance)
+    before, start = None, values
     done: list[Expansion] = []
     iterations = rejected = 0
     now, tail, widths = begin, 0.0, []
@@ -73,9 +73,9 @@ def march(
         solved = system.solve(project(start, slab, basis), linear, tolerance=0.03 * tolerance)
         iterations += solved.iterations
         found = Expansion(slab, basis, solved.coefficients)
-        held = excess(found, axes)
+        held = criterion.tails(found)
         slow = float(held[:, time].max())
-        cut = cuts(held, axes, tolerance)
+        cut = criterion.cuts(held, tolerance)
         usable = solved.settled and bool(torch.isfinite(held).all())
         factor = (0.3 * tolerance / max(slow, 1e-300)) ** (1 / basis.degree)
         if not usable or slow > tolerance or (cut >= 0).any():
@@ -91,7 +91,7 @@ def march(
         widths.append(width)
         tail = max(tail, float(held.max()))
         now += width
-        boxes = merged(found, axes, 0.1 * tolerance)
+        boxes = criterion.joined(found, 0.1 * tolerance)
         before = found
         start = _from(found, time, now)
         width *= min(4.0, max(0.5, factor))

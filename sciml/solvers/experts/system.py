@@ -14,6 +14,9 @@ from sciml.solvers.experts.placement import Evaluate, terms
 from sciml.solvers.experts.skeleton import Skeleton, traces
 
 
+SHORTEST = 1 / 64  # part of a Gauss-Newton step
+
+
 @dataclass(frozen=True)
 class Solved:
     """Coefficients (n, U, M), the root of the sum of squares, iterations, and whether they settled."""
@@ -60,18 +63,17 @@ class System:
         if linear:
             found = self.step(current)
             return Solved(found, self.residual(found), 1, bool(torch.isfinite(found).all()))
-        residual = self.residual(current)
         for iteration in range(1, limit + 1):
             change = self.step(current) - current
-            length = 1.0
-            while not (trial := self.residual(current + length * change)) <= (1 - 1e-4 * length) * residual:
+            residual, length = self.residual(current), 1.0  # both by the weights of this step
+            while not self.residual(current + length * change) <= (1 + 1e-6) * residual:
                 length /= 2
-                if length < 1 / 64:
+                if length < SHORTEST:
                     break
             small = float(change.norm()) <= tolerance * float(current.norm() + change.norm())
-            if length < 1 / 64:
-                return Solved(current, residual, iteration, small)
-            current, residual = current + length * change, trial
+            if length < SHORTEST and not small:
+                return Solved(current, residual, iteration, False)
+            current = current + (length if length >= SHORTEST else 1.0) * change
             if small:
-                return Solved(current, residual, iteration, True)
-        return Solved(current, residual, limit, False)
+                return Solved(current, self.residual(current), iteration, True)
+        return Solved(current, self.residual(current), limit, False)

@@ -18,7 +18,7 @@ from sciml.jets import Jet, MultiIndexSet
 from sciml.problem import Problem
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
-from sciml.solvers.experts.linearise import linearise
+from sciml.solvers.experts.linearise import fields_of, linearise
 
 Function = Callable[[Mapping[str, Jet], Tensor], Mapping[str, Tensor]]
 """Residual vectors by name from the jets of the unknowns and the points (N, d)."""
@@ -34,7 +34,15 @@ class Block:
 
 
 class Term(ABC):
-    """Residuals at fixed points."""
+    """Residuals at fixed points.
+
+    Attributes:
+        root: what the rows weigh besides their scale (N,): quadrature, and the share of the expert.
+        scale: weights (E, N) of the rows, fixed by every assembly.
+    """
+
+    root: Tensor
+    scale: Tensor
 
     def __init__(self, problem: Problem, function: Function, points: Tensor, owner: Tensor, indices: MultiIndexSet) -> None:
         self.problem, self.function, self.points, self.owner, self.indices = problem, function, points, owner, indices
@@ -47,19 +55,26 @@ class Term(ABC):
     def assemble(self, coefficients: Tensor) -> Block:
         """The rows linearised at ``coefficients``, for the new coefficients themselves."""
 
-    def linearised(self, values: Tensor, sizes: Tensor, experts: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Slopes (E, U, S, N), right-hand sides (E, N) and residuals (E, N), scaled; ``sizes`` (S, N) of 1 / h^s."""
+    def linearised(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Slopes (E, U, S, N) and values (E, N) of the residuals at the jets ``values`` (U, S, N)."""
         problem = self.problem
         found = linearise(
             lambda fields: self.function(fields, self.points), values, problem.unknowns, problem.coordinates, self.indices
         )
-        slopes = torch.stack([item.slopes for item in found.values()])
-        value = torch.stack([item.value for item in found.values()])
+        return torch.stack([r.slopes for r in found.values()]), torch.stack([r.value for r in found.values()])
+
+    def weigh(self, slopes: Tensor, sizes: Tensor, experts: int) -> None:
+        """Fix the weights (E, N) of the rows, from the slopes and the ``sizes`` (S, N) of 1 / h^s."""
         strength = torch.einsum("eusn,sn->en", slopes.abs(), sizes)
-        largest = strength.new_zeros(len(strength), experts).scatter_reduce(1, self.owner.expand_as(strength), strength, "amax")
-        scale = torch.where(largest > 0, 1 / largest, 0.0)[:, self.owner]
-        right = (slopes * values).sum((1, 2)) - value
-        return slopes * scale[:, None, None], right * scale, value * scale
+        owner = self.owner.expand_as(strength)
+        largest = strength.new_zeros(len(strength), experts).scatter_reduce(1, owner, strength, "amax")
+        self.scale = (torch.where(largest > 0, 1 / largest, 0.0)).gather(1, owner) * self.root
+
+    def residuals(self, coefficients: Tensor) -> Tensor:
+        """What should vanish (E, N), with the weights of the last assembly."""
+        problem = self.problem
+        fields = fields_of(self.jets(coefficients), problem.unknowns, problem.coordinates, self.indices)
+        return torch.stack(list(self.function(fields, self.points).values())) * self.scale
 
 
 class Interior(Term):
@@ -69,34 +84,34 @@ class Interior(Term):
         self, problem: Problem, function: Function, boxes: Boxes, experts: Tensor, basis: Legendre,
         z: Tensor, weights: Tensor, indices: MultiIndexSet,
     ) -> None:  # fmt: skip
-        chosen, chosen_weights = boxes[experts], boxes.weights[experts]
+        chosen = boxes[experts]
         owner = experts.repeat_interleave(len(z))
         super().__init__(problem, function, chosen.points(z).reshape(-1, boxes.dimension), owner, indices)
         self.experts, self.count, self.n, self.q = experts, len(boxes), len(experts), len(z)
         self.reference = basis.jets(z, list(indices))
         self.sizes = powers(chosen.half, list(indices))
-        self.root = chosen_weights[:, None] * weights.sqrt()
+        self.root = (boxes.weights[experts][:, None] * weights.sqrt()).flatten()
 
     def jets(self, coefficients: Tensor) -> Tensor:
         values = torch.einsum("num,sqm->usnq", coefficients[self.experts], self.reference)
         return (values * self.sizes[None, :, :, None]).flatten(2)
 
     def assemble(self, coefficients: Tensor) -> Block:
-        sizes = self.sizes[:, :, None].expand(-1, -1, self.q).reshape(len(self.sizes), -1)
-        slopes, right, _ = self.linearised(self.jets(coefficients), sizes, self.count)
-        equations, unknowns = slopes.shape[:2]
-        weighted = (slopes * sizes).reshape(*slopes.shape[:3], self.n, self.q) * self.root
+        values = self.jets(coefficients)
+        slopes, value = self.linearised(values)
+        sizes = self.sizes[:, :, None].expand(-1, -1, self.q).flatten(1)
+        self.weigh(slopes, sizes, self.count)
+        equations = len(slopes)
+        weighted = (slopes * (sizes * self.scale[:, None, None])).reshape(*slopes.shape[:3], self.n, self.q)
         # (Q, n E U, S) @ (Q, S, M): all experts share the basis at a reference point
         left = weighted.permute(4, 3, 0, 1, 2).reshape(self.q, -1, slopes.shape[2])
-        rows = (left @ self.reference.transpose(0, 1)).reshape(self.q, self.n, equations, unknowns, -1)
-        matrix = rows.permute(1, 2, 0, 3, 4).reshape(self.n, equations * self.q, -1)
-        right = (right.reshape(equations, self.n, self.q) * self.root).transpose(0, 1).reshape(self.n, -1)
-        return Block(self.experts, matrix, right)
-
-    def residuals(self, coefficients: Tensor) -> Tensor:
-        sizes = self.sizes[:, :, None].expand(-1, -1, self.q).reshape(len(self.sizes), -1)
-        value = self.linearised(self.jets(coefficients), sizes, self.count)[2]
-        return value * self.root.flatten()
+        rows = (left @ self.reference.transpose(0, 1)).reshape(self.q, self.n, equations, slopes.shape[1], -1)
+        right = ((slopes * values).sum((1, 2)) - value) * self.scale
+        return Block(
+            self.experts,
+            rows.permute(1, 2, 0, 3, 4).reshape(self.n, equations * self.q, -1),
+            right.reshape(equations, self.n, self.q).transpose(0, 1).reshape(self.n, -1),
+        )
 
 
 class Scattered(Term):
@@ -115,14 +130,13 @@ class Scattered(Term):
         return torch.einsum("num,snm->usn", coefficients[self.owner], self.table)
 
     def assemble(self, coefficients: Tensor) -> Block:
-        slopes, right, _ = self.linearised(self.jets(coefficients), self.sizes, self.count)
-        rows = torch.einsum("eusn,snm->enum", slopes * self.root, self.table).flatten(2)
-        owner = self.owner.repeat(len(slopes))
-        experts, matrix, packed = pack(owner, rows.flatten(0, 1), (right * self.root).flatten())
+        values = self.jets(coefficients)
+        slopes, value = self.linearised(values)
+        self.weigh(slopes, self.sizes, self.count)
+        rows = torch.einsum("eusn,snm->enum", slopes * self.scale[:, None, None], self.table).flatten(2)
+        right = ((slopes * values).sum((1, 2)) - value) * self.scale
+        experts, matrix, packed = pack(self.owner.repeat(len(slopes)), rows.flatten(0, 1), right.flatten())
         return Block(experts, matrix, packed)
-
-    def residuals(self, coefficients: Tensor) -> Tensor:
-        return self.linearised(self.jets(coefficients), self.sizes, self.count)[2] * self.root
 
 
 def powers(half: Tensor, indices: Sequence[tuple[int, ...]]) -> Tensor:

@@ -1,0 +1,145 @@
+"""A family of characteristics: where each is, and what it carries, as networks of its label and time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sciml.jets import Jet, JetTensor, MultiIndexSet, taylor
+from sciml.nn import MLP, Normalization, PeriodicEmbedding
+
+Start = Callable[[Tensor], list[Jet]]
+"""One jet for every unknown, in the labels, of what characteristics start with at ``labels`` (N, d)."""
+
+_ITERATIONS = 100  # bisection alone reaches rounding in about 50
+_HOMOTOPY = 8  # stages in time of an inversion in two and more dimensions
+_NEWTON = 12
+
+
+class Characteristics(nn.Module):
+    """X(xi, t) and W(xi, t), exact where the characteristics start.
+
+    ``X = X0 + elapsed * (drift + spread * network)`` and ``W = W0 + elapsed * rate * network``. The labels of the
+    initial family are the positions at its first time. Those of a family that enters through one end of an interval
+    are the times of entry; they take the place of the position among the coordinates.
+
+    The networks' last layers are zero at first: characteristics then are parallel, and do not cross.
+
+    Args:
+        names, time: of the coordinates, and of the one that is time.
+        low, high: bounds (d,) of the labels and of time.
+        periods: of the periodic coordinates, by name.
+        start: what the characteristics carry when they start.
+        unknowns: how many there are.
+        entrance: position of the end that they enter through; None for the initial family.
+        shared: one network for both X and W, in place of two.
+        width, depth: of the networks.
+    """
+
+    drift: Tensor
+    spread: Tensor
+    rate: Tensor
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        time: str,
+        low: Tensor,
+        high: Tensor,
+        periods: Mapping[str, float],
+        start: Start,
+        unknowns: int,
+        *,
+        entrance: float | None = None,
+        shared: bool = False,
+        width: int = 20,
+        depth: int = 2,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.names, self.start, self.entrance, self.periods = tuple(names), start, entrance, dict(periods)
+        self.time = self.names.index(time)
+        self.space = [axis for axis in range(len(names)) if axis != self.time]
+        self.low, self.high = low, high
+        self.embedding = _embedding(self.names, low, high, self.periods)
+        outputs = [len(self.space) + unknowns] if shared else [len(self.space), unknowns]
+        features = len(names) + len(periods)
+        self.branches = nn.ModuleList(MLP(features, out, width, depth, generator=generator) for out in outputs)
+        for branch in self.branches:
+            nn.init.zeros_(branch.layers[-1].weight)  # type: ignore[union-attr, index, arg-type]
+        self.register_buffer("drift", torch.zeros(len(self.space)))
+        self.register_buffer("spread", torch.ones(len(self.space)))
+        self.register_buffer("rate", torch.ones(unknowns))
+        self._last: tuple[Tensor, MultiIndexSet, Any] | None = None
+
+    def forward(self, points: Any, start: Any) -> Any:
+        """Positions and states (N, space + unknowns) at labels and times ``points`` (N, d); a jet or a tensor each."""
+        time, label = points[..., self.time : self.time + 1], points[..., self.space]
+        origin, elapsed = label, time - float(self.low[self.time])
+        if self.entrance is not None:
+            origin, elapsed = 0 * label + self.entrance, time - label
+        features = self.embedding(points)
+        out = torch.cat([branch(features) for branch in self.branches], dim=-1)
+        position = origin + elapsed * (self.drift + self.spread * out[..., : len(self.space)])
+        return torch.cat([position, start + elapsed * (self.rate * out[..., len(self.space) :])], dim=-1)
+
+    def jets(self, points: Tensor, indices: MultiIndexSet, expand: bool = False) -> tuple[list[Jet], list[Jet]]:
+        """Jets in label and time of the positions and of the unknowns."""
+        start = self._start(points, indices)
+        jets = taylor(lambda inputs: self(inputs, start), points, self.names, indices, expand)
+        return jets[: len(self.space)], jets[len(self.space) :]
+
+    def positions(self, points: Tensor) -> Tensor:
+        """Shape (N, space)."""
+        return self(points, points.new_zeros(len(self.rate)))[..., : len(self.space)]
+
+    def motion(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Positions (N, space), their Jacobian by label (N, space, space) and their velocity (N, space)."""
+        d = len(self.names)
+        indices = MultiIndexSet([tuple(int(a == b) for b in range(d)) for a in range(d)], d)
+        zero = points.new_zeros(len(self.rate))
+        jets = taylor(lambda inputs: self(inputs, zero), points, self.names, indices)[: len(self.space)]
+        values = torch.stack([x.value for x in jets], -1)
+        slopes = [torch.stack([x.d(name).value for x in jets], -1) for name in self.names]
+        return values, torch.stack([slopes[axis] for axis in self.space], -1), slopes[self.time]
+
+    # The inverse ------------------------------------------------------------------------------------------------
+    @torch.no_grad()
+    def labels(self, points: Tensor) -> Tensor:
+        """Labels and times (N, d) of the characteristics that are at ``points`` (N, d).
+
+        On a line by Newton's method inside a bracket that bisection shrinks, so that it cannot fail while X is
+        monotone; elsewhere by Newton's method along the way that the label goes as time runs from the start.
+        """
+        found = self._bracketed(points) if len(self.space) == 1 else self._continued(points)
+        for axis, name in enumerate(self.names):
+            if name in self.periods:
+                found[:, axis] = self.low[axis] + torch.remainder(found[:, axis] - self.low[axis], self.periods[name])
+        return found
+
+    def _bracketed(self, points: Tensor) -> Tensor:
+        (axis,) = self.space
+        target, result = points[:, axis], points.clone()
+
+        def excess(label: Tensor) -> tuple[Tensor, Tensor]:
+            result[:, axis] = label
+            position, jacobian, _ = self.motion(result)
+            return sign * (position[:, 0] - target), sign * jacobian[:, 0, 0]
+
+        sign = -1.0 if self.entrance is not None and self.entrance == float(self.low_position) else 1.0
+        low, high = self._bracket(points, excess)
+        label = (low + high) / 2
+        for _ in range(_ITERATIONS):
+            value, slope = excess(label)
+            low, high = torch.where(value < 0, label, low), torch.where(value < 0, high, label)
+            newton = label - value / slope
+            inside = (newton > low) & (newton < high)
+            following = torch.where(inside, newton, (low + high) / 2)
+            change, label = (following - label).abs().max(), following
+            if change <= 4 * torch.finfo(label.dtype).eps * label.abs().max():
+                break
+        result[:, axis] = label
+        return result
