@@ -76,7 +76,7 @@ class Trunk(nn.Module):
 
     Any grid of at least one coarsest patch (``patch_size * 2**(levels - 1)`` points) a side is accepted; one that does
     not divide evenly is resampled (periodic) or extended (zeros) to the next that does. ``published`` instead brings
-    every square grid to 128x128, as the released networks do.
+    every square grid to 128x128, as the released networks do (which treat the Nyquist modes differently on the way).
     """
 
     weight_deviation = 0.02

@@ -96,8 +96,11 @@ def describe(problem: Problem) -> dict[str, Any]:
     name = next((name for name, registered in problems().items() if registered is kind), None)
     if name is None:
         file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-        name = f"{Path(file).resolve()}:{kind.__qualname__}" if file else name_of(kind)
-        lost = lost if file and "." not in kind.__qualname__ else [*lost, "the class itself"]
+        # a script must not be run again to find its class, and a class within a function cannot be found
+        if file is None or kind.__module__ == "__main__" or "." in kind.__qualname__:
+            name, lost = name_of(kind), [*lost, "the class itself"]
+        else:
+            name = f"{Path(file).resolve()}:{kind.__name__}"
     return {"name": name, "settings": settings} | ({"not_recorded": lost} if lost else {})
 
 

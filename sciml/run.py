@@ -13,6 +13,7 @@ from sciml.errors import InputError
 if TYPE_CHECKING:
     from sciml.training import Result
 
+
 def start(folder: Path, configuration: Mapping[str, Any]) -> None:
     """Claim ``folder`` for a new run and write ``config.toml``.
 

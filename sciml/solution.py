@@ -28,7 +28,9 @@ COMPARED = 2**14  # points at which a solution is compared with an exact one
 class Evaluator(Protocol):
     """What a solver offers to its solution. ``error_estimate``, ``coefficients`` and ``choices`` may be absent."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The name that the solver is registered by."""
 
     def fields(self, points: Tensor) -> Mapping[str, Tensor]:
         """Values (N,) of every unknown and derived field at points (N, d) of the solver's device and type."""

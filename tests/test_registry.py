@@ -52,6 +52,11 @@ def test_what_is_described_can_be_built_again(plugin):
     assert get_problem(described["name"], described["settings"]) == problem
 
 
+def test_the_class_of_a_script_is_not_sought_by_running_it_again(plugin, monkeypatch):
+    monkeypatch.setattr(Rod, "__module__", "__main__")
+    assert describe(Rod()) == {"name": "rod", "settings": {}, "not_recorded": ["the class itself"]}
+
+
 def test_a_function_cannot_be_described():
     @dataclass(frozen=True)
     class Source:

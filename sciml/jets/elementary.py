@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -41,7 +41,7 @@ def _cosh(z: Tensor, order: int) -> list[Tensor]:
     return [torch.cosh(z) if k % 2 == 0 else torch.sinh(z) for k in range(order + 1)]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _polynomial(order: int, slope: tuple[int, ...]) -> tuple[int, ...]:
     """Coefficients (lowest first) of q_order where y' = s(y), y^(k) = s(y) q_k(y), so q_{k+1} = (s q_k)'."""
     if order == 1:

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 MultiIndex = tuple[int, ...]
 
@@ -17,7 +17,7 @@ def lower_indices(index: MultiIndex) -> Iterator[MultiIndex]:
     return itertools.product(*(range(order + 1) for order in index))
 
 
-@lru_cache(maxsize=None)
+@cache
 def leibniz_terms(index: MultiIndex) -> tuple[tuple[int, MultiIndex, MultiIndex], ...]:
     """Product rule: ``d^index (f g) = sum of coefficient * d^left f * d^right g``."""
     return tuple(
@@ -30,7 +30,7 @@ def leibniz_terms(index: MultiIndex) -> tuple[tuple[int, MultiIndex, MultiIndex]
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def faa_di_bruno_terms(index: MultiIndex) -> tuple[tuple[int, tuple[MultiIndex, ...]], ...]:
     """Chain rule of Faa di Bruno: ``d^index f(u) = sum of coefficient * f^(k)(u) * product over the k blocks of d^block u``.
 

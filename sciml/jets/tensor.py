@@ -210,8 +210,9 @@ def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 
 def _products(terms: Terms, operands: Sequence[Sequence[Tensor | None]]) -> Tensor | None:
     """Every term, (terms, N, ..., features); None when a factor vanishes."""
-    factors = [operand[order] for operand, order in zip(operands, terms.orders, strict=True)]
-    if any(factor is None for factor in factors):
+    blocks = [operand[order] for operand, order in zip(operands, terms.orders, strict=True)]
+    factors = [block for block in blocks if block is not None]
+    if len(factors) < len(blocks):
         return None
     product = _rows(factors[0], terms.factors[0])
     if len(factors) == 2 and factors[0] is factors[1] and terms.factors[0] == terms.factors[1]:
@@ -264,7 +265,7 @@ def _join(jets: Sequence[Any], function: Callable[[list[Tensor]], Tensor]) -> Je
     """Concatenate or stack jets and constants, order by order."""
     first = next(jet for jet in jets if isinstance(jet, JetTensor))
     columns = [jet.blocks if isinstance(jet, JetTensor) else _constant(jet, first.indices) for jet in jets]
-    values = [column[0] for column in columns]
+    values = [cast(Tensor, column[0]) for column in columns]
     out: list[Tensor | None] = []
     for order, rows in enumerate(first.indices.orders):
         parts = [column[order] for column in columns]

@@ -132,14 +132,15 @@ def linearised_residual(objective: Objective) -> tuple[Tensor, Tensor]:
     else:
         r = objective.residual_vector()
         identity = torch.eye(len(r), dtype=r.dtype, device=r.device)
-        blocks = [
-            torch.autograd.grad(
-                r, objective.parameters, rows, retain_graph=True, is_grads_batched=True, materialize_grads=True
-            )
-            for rows in identity.split(_ROWS_AT_ONCE)
-        ]
-        j = torch.cat([torch.cat([piece.flatten(1) for piece in block], 1) for block in blocks])
+        j = torch.cat([_rows(r, objective.parameters, weights) for weights in identity.split(_ROWS_AT_ONCE)])
     return r.detach().to(torch.float64), j.detach().to(torch.float64)
+
+
+def _rows(r: Tensor, parameters: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """``weights`` (K, M) times the Jacobian (M, P) of ``r``, by one batched backward pass."""
+    pieces = torch.autograd.grad(r, parameters, weights, retain_graph=True, is_grads_batched=True, materialize_grads=True)
+    # A parameter without influence gets zeros of its own shape, not of a batch.
+    return torch.cat([g.expand(len(weights), *p.shape).flatten(1) for g, p in zip(pieces, parameters, strict=True)], 1)
 
 
 @torch.no_grad()

@@ -59,7 +59,7 @@ class Condition(ABC):
             images: jets at ``points.images``, when there are any.
         """
 
-    def check(self, problem: Problem) -> None:
+    def check(self, problem: Problem) -> None:  # noqa: B027 - most conditions fit any problem
         """Raise InputError when the condition does not fit the problem."""
 
 
@@ -85,15 +85,15 @@ class _OnBoundary(Condition):
         self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
     ) -> dict[str, Tensor]:
         suffix = "_".join(("", *(self.on or ())))
-        return {
-            f"{self.kind}_{unknown}{suffix}": self._residual(
-                problem, fields[unknown], value, points, lambda v, where=unknown: self._value(problem, v, points, where)
-            )
-            for unknown, value in self.values.items()
-        }
+        residuals = {}
+        for unknown, value in self.values.items():
+            what = f"{type(self).__name__}({unknown}=...)"
 
-    def _value(self, problem: Problem, value: Value, points: Points, unknown: str) -> Tensor | float:
-        return evaluate(value, problem.coordinates, points.coordinates, f"{type(self).__name__}({unknown}=...)")
+            def at(v: Value, what: str = what) -> Tensor | float:
+                return evaluate(v, problem.coordinates, points.coordinates, what)
+
+            residuals[f"{self.kind}_{unknown}{suffix}"] = self._residual(problem, fields[unknown], value, points, at)
+        return residuals
 
     @abstractmethod
     def _residual(self, problem: Problem, u: Jet, value: Any, points: Points, at: At) -> Tensor:
@@ -214,7 +214,7 @@ class Initial(Condition):
         residuals = {}
         for key, value in self.values.items():
             unknown, order = self._target(key, problem)
-            u = fields[unknown].d(*(problem.time,) * order)
+            u = fields[unknown].d(*[name for name in (problem.time,) if name] * order)
             target = evaluate(value, problem.space, points.coordinates[:, list(problem.space_axes)], f"Initial({key}=...)")
             residuals[f"{self.kind}_{key}"] = u.value - target
         return residuals
@@ -442,7 +442,8 @@ class Interface(Condition):
             return evaluate(value, problem.coordinates, points.coordinates, f"Interface({what}=...)")
 
         left, right = fields[self.left], fields[self.right]
-        fluxes = self.flux[0] * normal_derivative(problem, left, points) - self.flux[1] * normal_derivative(problem, right, points)
+        slopes = normal_derivative(problem, left, points), normal_derivative(problem, right, points)
+        fluxes = self.flux[0] * slopes[0] - self.flux[1] * slopes[1]
         return {
             f"{self.name}_value": left.value - right.value - at(self.jump, "jump"),
             f"{self.name}_flux": fluxes - at(self.flux_jump, "flux_jump"),
@@ -458,7 +459,8 @@ def normal_derivative(problem: Problem, u: Jet, points: Points) -> Tensor:
     """``du/dn`` (N,) along ``points.normals``."""
     assert points.normals is not None
     normals = points.normals
-    return sum(normals[:, axis] * u.d(problem.coordinates[axis]).value for axis in problem.space_axes)  # type: ignore[return-value]
+    names = problem.coordinates
+    return torch.stack([normals[:, axis] * u.d(names[axis]).value for axis in problem.space_axes]).sum(0)
 
 
 def evaluate(value: Value, names: Sequence[str], coordinates: Tensor, what: str) -> Tensor | float:

@@ -32,7 +32,8 @@ class Points:
 
     def _map(self, function: Any) -> Points:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Points(**{name: None if value is None else function(value) for name, value in values.items()})
+        mapped: dict[str, Any] = {name: None if value is None else function(value) for name, value in values.items()}
+        return Points(**mapped)
 
     def __getitem__(self, key: Any) -> Points:
         return self._map(lambda tensor: tensor[key])

@@ -1,9 +1,11 @@
 """Recipes: how each solver is set up and trained for any declared problem, when the user says no more than its name."""
 
+from sciml.recipes.experts import experts as _experts
 from sciml.recipes.pinn import pinn as _pinn
 from sciml.registry import Recipe
-from sciml.solvers import PINN
+from sciml.solvers import PINN, Experts
 
+experts = Recipe(_experts, Experts)
 pinn = Recipe(_pinn, PINN)
 
-__all__ = ["pinn"]
+__all__ = ["experts", "pinn"]

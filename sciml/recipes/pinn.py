@@ -40,7 +40,7 @@ def pinn(
         problem, points=points, condition_points=points // 10, generator=generator, device=device,
         network_options={"width": width, "depth": depth},
     )  # fmt: skip
-    solver.errors = lambda: Solution(problem, solver).relative_l2
+    object.__setattr__(solver, "errors", lambda: Solution(problem, solver).relative_l2)
     conditions = [name for name, kind in solver.term_kinds.items() if kind == "condition"]
     weighting = Fixed(dict.fromkeys(conditions, condition_weight))
     phases = [

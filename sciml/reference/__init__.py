@@ -1,5 +1,7 @@
 """Classical solvers: the truth in tests, the makers of training data, the honest rival in benchmarks."""
 
+from sciml.reference.cavity import CavityFlow as CavityFlow
+from sciml.reference.cavity import cavity_flow as cavity_flow
 from sciml.reference.chebyshev import chebyshev_nodes as chebyshev_nodes
 from sciml.reference.chebyshev import differentiation_matrix as differentiation_matrix
 from sciml.reference.chebyshev import interpolate as interpolate
@@ -7,13 +9,21 @@ from sciml.reference.cole_hopf import cole_hopf as cole_hopf
 from sciml.reference.collocation import reaction_diffusion as reaction_diffusion
 from sciml.reference.exponential import etdrk4 as etdrk4
 from sciml.reference.fourier import FourierGrid as FourierGrid
+from sciml.reference.harmonic import BoundaryFit as BoundaryFit
+from sciml.reference.harmonic import laplace_on_perforated_square as laplace_on_perforated_square
+from sciml.reference.harmonic import poisson_on_l_shape as poisson_on_l_shape
 
 __all__ = [
+    "BoundaryFit",
+    "CavityFlow",
     "FourierGrid",
+    "cavity_flow",
     "chebyshev_nodes",
     "cole_hopf",
     "differentiation_matrix",
     "etdrk4",
     "interpolate",
+    "laplace_on_perforated_square",
+    "poisson_on_l_shape",
     "reaction_diffusion",
 ]

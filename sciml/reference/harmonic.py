@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -95,7 +96,7 @@ def poisson_on_l_shape() -> BoundaryFit:
         # Twice the cosine: as dense at the corners as their singularities need.
         angle = math.pi * (torch.arange(n, dtype=torch.float64) + 0.5) / n
         along = (1 - torch.cos(math.pi / 2 * (1 - torch.cos(angle)))) / 2
-        z = torch.cat([a + (b - a) * along for a, b in zip(vertices[:-1], vertices[1:], strict=True)])
+        z = torch.cat([a + (b - a) * along for a, b in pairwise(vertices)])
         return z, torch.zeros_like(z.real)
 
     return fit_boundary(basis, particular, boundary, n=300)

@@ -1,7 +1,8 @@
 """Solvers: interchangeable representations of the solution of a declared problem."""
 
+from sciml.solvers.experts import Experts as Experts
 from sciml.solvers.pinn import PINN as PINN
 from sciml.solvers.solver import Batch as Batch
 from sciml.solvers.solver import Solver as Solver
 
-__all__ = ["PINN", "Batch", "Solver"]
+__all__ = ["PINN", "Batch", "Experts", "Solver"]

@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sciml.jets import Jet, JetTensor, MultiIndexSet, taylor
+from sciml.jets import Jet, JetTensor, MultiIndex, MultiIndexSet, taylor
 from sciml.nn import MLP, Normalization, PeriodicEmbedding
 
 Start = Callable[[Tensor], list[Jet]]
 """One jet for every unknown, in the labels, of what characteristics start with at ``labels`` (N, d)."""
 
-_ITERATIONS = 100  # bisection alone reaches rounding in about 50
-_HOMOTOPY = 8  # stages in time of an inversion in two and more dimensions
-_NEWTON = 12
+_ITERATIONS = 100  # of the inversion on a line; bisection alone reaches rounding in about 60
+_STAGES = 8  # in time, of the inversion in two and more dimensions
+_LAST_STAGE = 20  # Newton steps of the last one, 2 of the others
 
 
 class Characteristics(nn.Module):
@@ -29,12 +29,14 @@ class Characteristics(nn.Module):
     The networks' last layers are zero at first: characteristics then are parallel, and do not cross.
 
     Args:
-        names, time: of the coordinates, and of the one that is time.
+        names: of the coordinates.
+        time: which of them is time.
         low, high: bounds (d,) of the labels and of time.
         periods: of the periodic coordinates, by name.
         start: what the characteristics carry when they start.
         unknowns: how many there are.
         entrance: position of the end that they enter through; None for the initial family.
+        orientation: sign of X_xi on a line.
         shared: one network for both X and W, in place of two.
         width, depth: of the networks.
     """
@@ -46,7 +48,7 @@ class Characteristics(nn.Module):
     def __init__(
         self,
         names: Sequence[str],
-        time: str,
+        time: int,
         low: Tensor,
         high: Tensor,
         periods: Mapping[str, float],
@@ -54,6 +56,7 @@ class Characteristics(nn.Module):
         unknowns: int,
         *,
         entrance: float | None = None,
+        orientation: float = 1.0,
         shared: bool = False,
         width: int = 20,
         depth: int = 2,
@@ -61,9 +64,9 @@ class Characteristics(nn.Module):
     ) -> None:
         super().__init__()
         self.names, self.start, self.entrance, self.periods = tuple(names), start, entrance, dict(periods)
-        self.time = self.names.index(time)
+        self.time = time
         self.space = [axis for axis in range(len(names)) if axis != self.time]
-        self.low, self.high = low, high
+        self.low, self.high, self.orientation = low, high, orientation
         self.embedding = _embedding(self.names, low, high, self.periods)
         outputs = [len(self.space) + unknowns] if shared else [len(self.space), unknowns]
         features = len(names) + len(periods)
@@ -122,24 +125,75 @@ class Characteristics(nn.Module):
 
     def _bracketed(self, points: Tensor) -> Tensor:
         (axis,) = self.space
-        target, result = points[:, axis], points.clone()
+        target, found = points[:, axis].clone(), points.clone()
 
         def excess(label: Tensor) -> tuple[Tensor, Tensor]:
-            result[:, axis] = label
-            position, jacobian, _ = self.motion(result)
-            return sign * (position[:, 0] - target), sign * jacobian[:, 0, 0]
+            found[:, axis] = label
+            position, jacobian, _ = self.motion(found)
+            return self.orientation * (position[:, 0] - target), self.orientation * jacobian[:, 0, 0]
 
-        sign = -1.0 if self.entrance is not None and self.entrance == float(self.low_position) else 1.0
-        low, high = self._bracket(points, excess)
+        low, high = self._bracket(points)
         label = (low + high) / 2
         for _ in range(_ITERATIONS):
             value, slope = excess(label)
             low, high = torch.where(value < 0, label, low), torch.where(value < 0, high, label)
             newton = label - value / slope
-            inside = (newton > low) & (newton < high)
-            following = torch.where(inside, newton, (low + high) / 2)
+            following = torch.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
             change, label = (following - label).abs().max(), following
             if change <= 4 * torch.finfo(label.dtype).eps * label.abs().max():
                 break
-        result[:, axis] = label
-        return result
+        found[:, axis] = label
+        return found
+
+    def _bracket(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Labels (N,) between which that of a point on a line lies, if X is monotone."""
+        (axis,) = self.space
+        time = points[:, self.time]
+        low = torch.full_like(time, float(self.low[axis]))
+        if self.entrance is not None:
+            return low, time.clone()
+        if not self.periods:
+            return low, torch.full_like(time, float(self.high[axis]))
+        # Displacements are periodic; those of two labels differ by less than the period, or their order would change.
+        at_low = torch.where(torch.arange(points.shape[1], device=time.device) == axis, low[:, None], points)
+        label, period = points[:, axis] - (self.positions(at_low)[:, 0] - low), self.high[axis] - self.low[axis]
+        return label - float(period), label + float(period)
+
+    def _continued(self, points: Tensor) -> Tensor:
+        target, time, found = points[:, self.space], points[:, self.time], points.clone()
+        begin = float(self.low[self.time])
+        for stage in range(1, _STAGES + 1):
+            found[:, self.time] = begin + (time - begin) * (stage / _STAGES)
+            for _ in range(_LAST_STAGE if stage == _STAGES else 2):
+                position, jacobian, _ = self.motion(found)
+                step = torch.linalg.solve(jacobian, target - position)
+                found[:, self.space] += step
+                if step.abs().max() <= 4 * torch.finfo(step.dtype).eps * found.abs().max():
+                    break
+        return found
+
+    # ------------------------------------------------------------------------------------------------------------
+    def _start(self, points: Tensor, indices: MultiIndexSet) -> JetTensor:
+        """What is carried at first, with its derivatives by label; kept for the next call at the same points."""
+        if self._last is None or self._last[0] is not points or self._last[1] is not indices:
+            jets = self.start(points)
+
+            def rows(members: list[MultiIndex]) -> Tensor:
+                return torch.stack([torch.stack([self._partial(jet, index) for jet in jets], -1) for index in members])
+
+            blocks = [rows([i for i in indices if sum(i) == order]).detach() for order in range(indices.order + 1)]
+            self._last = points, indices, JetTensor(blocks, indices)
+        return self._last[2]
+
+    def _partial(self, jet: Jet, index: MultiIndex) -> Tensor:
+        return torch.zeros_like(jet.value) if index[self.time] else jet.partial(index)
+
+
+def _embedding(names: Sequence[str], low: Tensor, high: Tensor, periods: Mapping[str, float]) -> nn.Module:
+    """Sine and cosine of the periodic coordinates, then every feature to zero mean and unit variance."""
+    if not periods:
+        return Normalization(low, high)
+    passed = [axis for axis, name in enumerate(names) if name not in periods]
+    unit = low.new_ones(2 * len(periods))
+    bounds = torch.cat([-unit, low[passed]]), torch.cat([unit, high[passed]])
+    return nn.Sequential(PeriodicEmbedding(names, periods), Normalization(*bounds))

@@ -63,7 +63,7 @@ class PINN(Solver):
         super().__init__(problem, sizes)
         self._configuration: dict[str, Any] = {}
         if network is None:
-            options = {"kind": "mlp", "width": 50, "depth": 4} | (network_options or {})
+            options: dict[str, Any] = {"kind": "mlp", "width": 50, "depth": 4} | (network_options or {})
             self._configuration = {"points": sizes, "periodic": periodic, "network_options": dict(options)}
             network = NETWORKS[options.pop("kind")](
                 self.input_features(problem, periodic), len(problem.unknowns), generator=generator, **options
@@ -172,7 +172,7 @@ class PINN(Solver):
         residuals: dict[str, Tensor] = {}
         for indices, names in self._groups.items():
             sets = [batch[name].coordinates for name in names]
-            sets += [images for name in names if (images := batch[name].images) is not None]
+            sets += [partner for name in names if (partner := batch[name].images) is not None]
             jets = iter(_split(self.jets(torch.cat(sets), indices), [len(part) for part in sets]))
             fields = {name: next(jets) for name in names}
             images = {name: next(jets) for name in names if batch[name].images is not None}

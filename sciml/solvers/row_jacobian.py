@@ -7,7 +7,7 @@ In Taylor mode a layer acts on all derivatives of a sample, whose outer products
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +107,7 @@ def _column(residual: Tensor, number: Tensor) -> Tensor:
     return column.unsqueeze(1)
 
 
-def _add_call(rows: dict[int, Tensor], call: _Call, slopes: dict[int, Tensor | None], samples: int) -> None:
+def _add_call(rows: dict[int, Tensor], call: _Call, slopes: Mapping[int, Tensor | None], samples: int) -> None:
     for order, (x, output) in enumerate(zip(call.inputs, call.outputs, strict=True)):
         slope = None if output is None else slopes.get(id(output))
         if x is None or slope is None:

@@ -33,7 +33,7 @@ def environment() -> dict[str, Any]:
         names = [line.split(":")[1].strip() for line in cpu_info.read_text().splitlines() if line.startswith("model name")]
         processor = names[0] if names else processor
     return {
-        "commit": git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--", "sciml", "problems") else ""),
+        "commit": git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "sciml", "problems") else ""),
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -81,7 +81,7 @@ def load(name: str) -> dict[str, Any] | None:
 
 def median_and_worst(values: Iterable[float]) -> str:
     values = list(values)
-    return f"{statistics.median(values):.2g} ({max(values):.2g})" if values else "–"
+    return f"{statistics.median(values):.2g} ({max(values):.2g})" if values else "-"
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -41,7 +41,18 @@ def run(problem: str, method: str, seed: int, steps: int) -> dict[str, Any]:
     """Relative L2 errors and seconds of one training run."""
     import torch
 
-    from sciml import MLP, PINN, Adam, ExponentialDecay, GradientAnnealing, ModifiedMLP, Phase, Solution, Trainer, Uniform
+    from sciml import (
+        MLP,
+        PINN,
+        Adam,
+        ExponentialDecay,
+        GradientAnnealing,
+        ModifiedMLP,
+        Phase,
+        Solution,
+        Trainer,
+        Uniform,
+    )
 
     annealing, modified = METHODS[method]
     declared, depth, points = setting(problem)

@@ -71,7 +71,7 @@ def measure(size: str, resample: bool, dtype: str, steps: int, repeats: int) -> 
     interior, boundary = SIZES[size]
     runs = {name: build(interior, boundary, resample, dtype) for name, build in (("sciml", ours), ("deepxde", deepxde))}
     times: dict[str, list[float]] = {name: [] for name in runs}
-    for name, train in runs.items():
+    for train in runs.values():
         train(5)
     for _ in range(repeats):
         for name, train in runs.items():

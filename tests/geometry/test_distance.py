@@ -121,6 +121,16 @@ def test_distance_to_a_piece_vanishes_there_alone(name):
     assert len(names) > 1
 
 
+def test_removed_parts_of_boundaries_are_no_boundary():
+    a, b = Rectangle(XY, (0, 0), (2, 1)), Rectangle(XY, (0, 0), (1, 2))
+    points = torch.tensor([[0.5, 1.0], [1.0, 0.5]], dtype=torch.float64)  # on the top of a in b, on the right of b in a
+    for union in (a | b, b | a):
+        assert union.boundary_distance(points).tolist() == pytest.approx([0.5, 0.5])
+        assert union.boundary_distance(points, on="y=1").tolist() == pytest.approx([0.5, 0.5])
+    assert (a - b).boundary_distance(torch.tensor([[0.5, 1.0]]), on="y=1").item() == pytest.approx(0.5)
+    assert (b & a).boundary_distance(torch.tensor([[1.0, 1.5]]), on="x=1").item() == pytest.approx(0.5)
+
+
 def test_distance_to_a_piece_of_a_square_with_holes_is_exact_inside():
     points = holed().sample(500, generator())
     torch.testing.assert_close(holed().boundary_distance(points, on="left"), points[:, 0] + 0.5)

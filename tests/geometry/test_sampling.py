@@ -138,7 +138,7 @@ def test_latin_hypercube_fills_every_stratum():
 
 
 def test_a_thin_domain_is_still_sampled():
-    sliver = Rectangle(XY, (0, 0), (1, 1)) & Disk(XY, (0.5, 0.5), 1e-2)
+    sliver = Rectangle(XY, (0, 0), (1, 1)) & Disk(XY, (0.5, 0.5), 1e-5)
     wire = Rectangle(XY, (0, 0), (1, 1)) - Rectangle(XY, (1e-4, -1), (2, 2))
     for domain in (sliver, wire):
         for n in (1, 500):

@@ -179,6 +179,7 @@ def test_networks_are_functions_of_their_parameters():
     rows = torch.func.vmap(torch.func.grad(laplacian), (None, 0))(parameters, x)
     u = autograd(net, x, NAMES)[0]
     for i in range(len(x)):
-        expected = torch.autograd.grad((u.xx + u.yy).value[i], list(net.parameters()), retain_graph=True, materialize_grads=True)
+        laplacian_i = (u.xx + u.yy).value[i]
+        expected = torch.autograd.grad(laplacian_i, list(net.parameters()), retain_graph=True, materialize_grads=True)
         for name, gradient in zip(parameters, expected, strict=True):
             torch.testing.assert_close(rows[name][i], gradient, rtol=1e-11, atol=1e-11)

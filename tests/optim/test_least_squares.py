@@ -11,6 +11,9 @@ from torch import Tensor
 from sciml.errors import InputError
 from sciml.optim import least_squares
 
+# Forward-mode differentiation makes torch compile some formulas by its own, deprecated compiler.
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+
 
 def double(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)

@@ -12,6 +12,9 @@ from torch.autograd import gradcheck, gradgradcheck
 from sciml.errors import DivergenceError
 from sciml.optim import LBFGS, differentiate_optimum, least_squares
 
+# Forward-mode differentiation makes torch compile some formulas by its own, deprecated compiler.
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+
 
 def normal(*shape: int, seed: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -24,43 +27,41 @@ def quadratic(x: Tensor, a: Tensor, y: Tensor, c: Tensor) -> Tensor:
 
 def test_first_and_second_derivatives():
     """A batch of two problems that share their data and a coefficient, far from zero residual."""
-    a, y = normal(2, 7, 2, seed=0).requires_grad_(), normal(7, seed=1).requires_grad_()
+    a, y = normal(2, 4, 2, seed=0).requires_grad_(), normal(4, seed=1).requires_grad_()
     c = torch.tensor(0.2, dtype=torch.float64, requires_grad=True)
 
     def solve(a, y, c):
         return least_squares(quadratic, torch.zeros(2).double(), a, y, c, gradient_tolerance=1e-13).x
 
-    assert gradcheck(solve, (a, y, c)) and gradgradcheck(solve, (a, y, c))
+    assert gradcheck(solve, (a, y, c)) and gradgradcheck(solve, (a, y, c), fast_mode=True)
 
 
-def errors_of_derivatives(size: float) -> tuple[float, float, float]:
-    """Relative errors against central differences of our derivative and of the root form, and the residual's norm."""
-    a, x, noise, direction = (normal(*s, seed=i) for i, s in enumerate([(40, 6), (6,), (40,), (40, 6)]))
-    y = quadratic(x, a, torch.zeros(40).double(), torch.tensor(0.3)) + size * noise / noise.norm()
-    c = torch.tensor(0.3).double()
+def errors_of_derivatives(size: float) -> tuple[float, float]:
+    """Relative errors, against central differences, of our derivative by the data and of the root form's."""
+    a, x, noise, direction = (normal(*shape, seed=i) for i, shape in enumerate([(40, 6), (6,), (40,), (40,)]))
+    c = torch.tensor(0.1).double()
+    data = quadratic(x, a, torch.zeros(40), c) + size * noise / noise.norm()
 
-    def solve(a: Tensor) -> Tensor:
+    def solve(y: Tensor) -> Tensor:
         return least_squares(quadratic, x, a, y, c, gradient_tolerance=1e-14).x
 
     h = 1e-5
-    expected = (solve(a + h * direction) - solve(a - h * direction)) / (2 * h)
-    variable = a.clone().requires_grad_()
-    optimum = solve(variable)
-    rows = [(torch.autograd.grad(value, variable, retain_graph=True)[0] * direction).sum() for value in optimum]
-    j = torch.func.jacfwd(quadratic)(optimum.detach(), a, y, c)
-    dr = torch.func.jvp(lambda a: quadratic(optimum.detach(), a, y, c), (a,), (direction,))[1]
-    root = -torch.linalg.lstsq(j, dr.unsqueeze(1)).solution.squeeze(1)
-    ours, theirs = (float((d - expected).norm() / expected.norm()) for d in (torch.stack(rows), root))
-    return ours, theirs, float(quadratic(optimum.detach(), a, y, c).norm())
+    expected = (solve(data + h * direction) - solve(data - h * direction)) / (2 * h)
+    y = data.clone().requires_grad_()
+    optimum = solve(y)
+    ours = torch.stack([torch.autograd.grad(value, y, retain_graph=True)[0] @ direction for value in optimum])
+    jacobian = torch.func.jacfwd(quadratic)(optimum.detach(), a, data, c)
+    root = torch.linalg.lstsq(jacobian, direction.unsqueeze(1)).solution.squeeze(1)
+    return tuple(float((d - expected).norm() / expected.norm()) for d in (ours, root))
 
 
 def test_exact_at_large_residual_where_the_root_form_is_not():
-    ours, root, residual = errors_of_derivatives(0.0)
-    assert ours < 1e-6 and root < 1e-6 and residual < 1e-6
-    for size, low, high in [(1.0, 0.01, 0.03), (4.0, 0.03, 0.09)]:
-        ours, root, residual = errors_of_derivatives(size)
+    ours, root = errors_of_derivatives(0.0)
+    assert ours < 1e-6 and root < 1e-6
+    for size, low, high in [(0.3, 0.009, 0.02), (2.0, 0.05, 0.09)]:
+        ours, root = errors_of_derivatives(size)
         assert ours < 1e-6, ours
-        assert low < root < high, (root, residual)
+        assert low < root < high, root
 
 
 def test_indefinite_hessian_falls_back_to_gauss_newton():
@@ -142,4 +143,4 @@ def test_coefficient_recovered_through_the_layer():
     for _ in range(15):
         if optimiser.step(objective).stop_reason:
             break
-    assert float(objective.parameters[0]) == pytest.approx(0.7, abs=1e-5)
+    assert float(objective.parameters[0].detach()) == pytest.approx(0.7, abs=1e-5)

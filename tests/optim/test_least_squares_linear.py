@@ -77,9 +77,7 @@ def test_underdetermined_and_contradictory_systems():
     wide = normal(3, 7)
     torch.testing.assert_close(wide @ linear_least_squares(wide, torch.ones(3).double()).x, torch.ones(3).double())
     twice = torch.tensor([[1.0], [1.0]], dtype=torch.float64)
-    torch.testing.assert_close(
-        linear_least_squares(twice, torch.tensor([0.0, 1.0]).double()).x, torch.tensor([0.5]).double()
-    )
+    torch.testing.assert_close(linear_least_squares(twice, torch.tensor([0.0, 1.0]).double()).x, torch.tensor([0.5]).double())
 
 
 def test_zero_matrix_gives_zero():

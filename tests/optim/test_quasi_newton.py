@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -54,10 +55,28 @@ def test_single_precision_reaches_its_own_accuracy(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_goes_on_where_rounding_hides_the_decrease_of_the_loss(method):
+    """Sums over many points round; near the minimum their gradients still tell where it is."""
+
+    class Rounded(torch.autograd.Function):
+        @staticmethod
+        def forward(context, loss, x):
+            return loss * (1 + 1e-9 * torch.sin(1e9 * x.sum()))
+
+        @staticmethod
+        def backward(context, slope):
+            return slope, None
+
+    function = Function(lambda x: Rounded.apply(1 + rosenbrock(x), x.detach()), ROSENBROCK)
+    _, steps = run(function, type(method)(gradient_tolerance=1e-9), 500)
+    assert steps[-1].stop_reason.startswith("gradient below tolerance")
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_the_loss_never_rises_beyond_rounding(method):
     _, steps = run(Function(rosenbrock, ROSENBROCK), method, 300)
     losses = [step.loss for step in steps]
-    assert all(later <= earlier * (1 + 1e-6) for earlier, later in zip(losses, losses[1:], strict=False))
+    assert all(later <= earlier * (1 + 1e-6) for earlier, later in pairwise(losses))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -93,8 +112,7 @@ def test_a_failing_line_search_is_retried_along_steepest_descent_without_memory(
     before = float(rosenbrock(function.x))
     step = optimiser.step(function)
     assert step.stop_reason is None and step.loss < before
-    _, steps = run(function, LBFGS(), 300)
-    assert steps[-1].loss < 1e-20
+    assert len(optimiser._s) == 1  # the memory that failed is gone
 
 
 @pytest.mark.parametrize("method", METHODS)

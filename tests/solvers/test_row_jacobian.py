@@ -9,8 +9,20 @@ import torch
 from torch import nn
 
 from sciml import (
-    MLP, PINN, Dirichlet, Initial, Integral, Interval, ModifiedMLP, Neumann, Observations, Parameter, Periodic, Problem,
-    Rectangle, Time,
+    MLP,
+    PINN,
+    Dirichlet,
+    Initial,
+    Integral,
+    Interval,
+    ModifiedMLP,
+    Neumann,
+    Observations,
+    Parameter,
+    Periodic,
+    Problem,
+    Rectangle,
+    Time,
 )  # fmt: skip
 from sciml.solvers.row_jacobian import UnsupportedNetwork
 

@@ -21,8 +21,7 @@ from sciml.losses import (
     RetainResampleRelease,
     Uniform,
 )
-from sciml.optim import LBFGS, SOAP, Adam, ExponentialDecay, SSBroyden, Torch
-from sciml.optim.levenberg_marquardt import LevenbergMarquardt
+from sciml.optim import LBFGS, SOAP, Adam, ExponentialDecay, LevenbergMarquardt, SSBroyden, Torch
 from sciml.training import Callback, Phase
 from tests.training.decay import Decay, trainer, weights
 

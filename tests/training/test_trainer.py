@@ -39,7 +39,8 @@ def test_phases_follow_one_another_and_report():
     assert solver.dtype == torch.float64
     history = result.history
     assert history.columns == [
-        "step", "phase", "seconds", "loss", "loss/decay", "loss/initial_u", "weight/decay", "weight/initial_u", "error/u",
+        "step", "phase", "seconds", "loss", "loss/decay", "loss/initial_u",
+        "weight/decay", "weight/initial_u", "error/u",
     ]  # fmt: skip
     assert history["step"].tolist() == [1, 10, 20, 25, *range(26, 66)]  # a quasi-Newton method knows its loss anyway
     assert history["loss"][-1] < 1e-5 < history["loss"][3]
@@ -65,6 +66,18 @@ def test_the_objective_is_the_weighted_sum_of_mean_squares():
     elsewhere = objective.residual_vector(shifted)
     solver.load_state_dict({**solver.state_dict(), **shifted})
     torch.testing.assert_close(elsewhere, objective.residual_vector())
+
+
+def test_the_objective_counts_its_changes():
+    solver = Decay()
+    objective = ResidualObjective(solver)
+    batch = solver.sample(torch.Generator())
+    versions = []
+    for points in (batch, batch, solver.sample(torch.Generator())):
+        objective.set_points(points)
+        versions.append(objective.version)
+    objective.set_weights({})
+    assert [*versions, objective.version] == [1, 1, 2, 3]
 
 
 @pytest.mark.parametrize("weighting", [None, Fixed({"initial_u": 10.0}), GradientAnnealing(period=2), Causal()])

@@ -58,6 +58,12 @@ class Expansion:
         """What the highest modes hold of every field by direction, (n, U, d), over the size of the field."""
         return self.basis.tails(self.coefficients) / self.size.clamp(min=1e-300)[:, None]
 
+    @property
+    def tail(self) -> Tensor:
+        """What the highest modes hold of every field in relative L2, (U,)."""
+        volume = self.boxes.half.prod(1)
+        return ((self.tails.square().sum(2) * volume[:, None]).sum(0) / volume.sum()).sqrt()
+
 
 def project(function: Callable[[Tensor], Tensor], boxes: Boxes, basis: Legendre) -> Tensor:
     """Coefficients (n, U, M) of the best approximation of ``function``, points (N, d) -> (U, N), in mean square."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -16,37 +15,21 @@ from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.expansion import Expansion, project
 from sciml.solvers.experts.system import System
-
-
-class OutOfTime(Exception):
-    """The budget is spent before the pass is finished."""
-
-
-@dataclass
-class Pass:
-    """What one pass found: the expansion over all windows, and counts."""
-
-    expansion: Expansion
-    tolerance: float
-    tail: float
-    windows: int = 1
-    iterations: int = 0
-    rejected: int = 0
-    widths: list[float] = field(default_factory=list)
+from sciml.solvers.experts.passes import Clock, Pass
+from sciml.solvers.experts.tiling import Tiling
 
 
 def march(
-    problem: Problem, basis: Legendre, tolerance: float, root: Boxes, linear: bool, check: Callable[[], None],
+    problem: Problem, tiling: Tiling, basis: Legendre, tolerance: float, linear: bool, clock: Clock,
     width: float | None = None,
 ) -> Pass:  # fmt: skip
-    """Solve window after window.
+    """Solve time window after time window.
 
     A window is rejected and tried again, thinner where the tails in time are above ``tolerance`` or Gauss-Newton does
     not settle, with boxes cut where those in space are. Its boxes are then joined where the next one can do with fewer.
 
     Args:
-        root: coarsest boxes of space, over all times.
-        check: called before every solve; raises to stop.
+        clock: raises OutOfTime once the budget is spent.
         width: of the first window.
 
     Raises:
@@ -54,6 +37,7 @@ def march(
     """
     assert problem.time is not None
     time, criterion = problem.coordinates.index(problem.time), Criterion.of(problem, problem.space_axes)
+    root = tiling.root
     begin, end = float(root.low[:, time].min()), float(root.high[:, time].max())
     values = initial_values(problem)
     width = (end - begin) / 8 if width is None else width
@@ -61,15 +45,15 @@ def march(
     before, start = None, values
     done: list[Expansion] = []
     iterations = rejected = 0
-    now, tail, widths = begin, 0.0, []
+    now = begin
     while now < end - 1e-12 * (end - begin):
         if now + 1.01 * width >= end:
             width = end - now
         if width < 1e-10 * (end - begin):
             raise DivergenceError(f"time windows became thinner than {width:.1e} at {problem.time} = {now:.6g}")
-        check()
+        clock.check()
         slab = _slab(boxes, time, now, now + width)
-        system = System(problem, slab, basis, before)
+        system = System(problem, tiling, slab, basis, before)
         solved = system.solve(project(start, slab, basis), linear, tolerance=0.03 * tolerance)
         iterations += solved.iterations
         found = Expansion(slab, basis, solved.coefficients)
@@ -85,11 +69,9 @@ def march(
             elif slow > tolerance:
                 width *= max(0.1, min(factor, 0.8))
             if usable:
-                boxes = boxes.bisected(cut)
+                boxes = tiling.trimmed(boxes.bisected(cut))
             continue
         done.append(found)
-        widths.append(width)
-        tail = max(tail, float(held.max()))
         now += width
         boxes = criterion.joined(found, 0.1 * tolerance)
         before = found
@@ -97,7 +79,7 @@ def march(
         width *= min(4.0, max(0.5, factor))
     everything = Boxes(torch.cat([e.boxes.low for e in done]), torch.cat([e.boxes.high for e in done]))
     expansion = Expansion(everything, basis, torch.cat([e.coefficients for e in done]))
-    return Pass(expansion, tolerance, tail, len(done), iterations, rejected, widths)
+    return Pass(expansion, tolerance, len(done), iterations, rejected, width=done[0].boxes.half[0, time].item() * 2)
 
 
 def initial_values(problem: Problem) -> Callable[[Tensor], Tensor]:

@@ -13,9 +13,13 @@ from sciml.problem import INTERIOR, Condition, Initial, Observations, Periodic, 
 from sciml.solvers.experts.basis import Legendre, gauss
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.terms import Interior, Scattered, Term
+from sciml.solvers.experts.tiling import Tiling
 
 Evaluate = Callable[[Tensor, MultiIndexSet], Tensor]
 """Derivatives (U, S, N) of all unknowns at points (N, d)."""
+
+
+SAMPLES = 16  # on the boundary for every box and coefficient along its side, where the boundary cuts boxes
 
 
 class Placed(NamedTuple):
@@ -27,20 +31,23 @@ class Placed(NamedTuple):
 
 
 def terms(
-    problem: Problem, boxes: Boxes, basis: Legendre, before: Evaluate | None = None, weight: float = 10.0
+    problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, weight: float, before: Evaluate | None = None
 ) -> list[Term]:
     """The equations in all boxes, and every condition where it holds.
 
     Args:
-        before: the solution up to the lowest time of the boxes, which replaces the initial conditions.
         weight: of the conditions' rows over the equations'.
+        before: the solution up to the lowest time of the boxes, which replaces the initial conditions.
     """
-    z, weights = gauss(basis.degree + 1, boxes.dimension, boxes.low)
-    everywhere = torch.arange(len(boxes), device=boxes.low.device)
-    interior = Interior(
-        problem, problem.residuals, boxes, everywhere, basis, z, weights, problem.derivatives[INTERIOR]
-    )
-    result: list[Term] = [interior]
+    cut, indices = tiling.cut(boxes), problem.derivatives[INTERIOR]
+    whole, parted = (~cut).nonzero()[:, 0], cut.nonzero()[:, 0]
+    result: list[Term] = []
+    if len(whole):
+        z, weights = gauss(basis.degree + 1, boxes.dimension, boxes.low)
+        result.append(Interior(problem, problem.residuals, boxes, whole, basis, z, weights, indices))
+    if len(parted):
+        points, owner, weights = _inside(problem, boxes, parted, 2 * len(basis))
+        result.append(Scattered(problem, problem.residuals, boxes, basis, points.coordinates, owner, weights, indices))
     conditions = problem.named_conditions()
     initial = {name: c for name, c in conditions.items() if isinstance(c, Initial)}
 
@@ -55,8 +62,10 @@ def terms(
     for name, condition in conditions.items():
         if name in initial or isinstance(condition, Periodic):
             continue
-        place = _observed if isinstance(condition, Observations) else _on_boundary
-        placed = place(problem, boxes, basis, condition)
+        if isinstance(condition, Observations):
+            placed = _observed(problem, boxes, condition)
+        else:
+            placed = _on_boundary(problem, boxes, basis, condition, whole, cut)
         add(placed, lambda f, c=condition, p=placed: c.residuals(problem, f, p.points), problem.derivatives[name])
     if initial:
         placed = _at_start(problem, boxes, basis)
@@ -103,27 +112,54 @@ def _side(boxes: Boxes, basis: Legendre, chosen: Tensor, axis: int, upper: bool)
     return Placed(Points(points, normals=normals), chosen.repeat_interleave(len(z)), weights.repeat(len(chosen)))
 
 
-def _on_boundary(problem: Problem, boxes: Boxes, basis: Legendre, condition: Condition) -> Placed:
-    """Gauss points of those sides of boxes that lie on the condition's part of the boundary."""
-    everywhere = torch.arange(len(boxes), device=boxes.low.device)
+def _inside(problem: Problem, boxes: Boxes, chosen: Tensor, n: int) -> Placed:
+    """At most ``n`` quasi-random points inside each of the boxes ``chosen``; the weights of a box have the sum one."""
+    d = boxes.dimension
+    z = 2 * torch.quasirandom.SobolEngine(d, scramble=False).draw(16 * n, dtype=torch.float64).to(boxes.low) - 1
+    points = boxes[chosen].points(z[1:])
+    inside = problem.domain.contains(points.reshape(-1, d)).reshape(points.shape[:2])
+    inside &= inside.cumsum(1) <= n
+    owner = chosen[inside.nonzero()[:, 0]]
+    return Placed(Points(points[inside]), owner, _shares(owner, len(boxes)))
+
+
+def _shares(owner: Tensor, count: int) -> Tensor:
+    """Weights (N,) that are equal within every owner and have the sum one there."""
+    return 1.0 / torch.bincount(owner, minlength=count)[owner].to(torch.float64)
+
+
+def _on_boundary(
+    problem: Problem, boxes: Boxes, basis: Legendre, condition: Condition, whole: Tensor, cut: Tensor
+) -> Placed:
+    """Gauss points of those sides of whole boxes that lie on the condition's part of the boundary; samples in cut ones."""
     parts = []
     for axis in problem.space_axes:
         for upper in (False, True):
-            placed = _side(boxes, basis, everywhere, axis, upper)
+            placed = _side(boxes, basis, whole, axis, upper)
             distance = problem.domain.boundary_distance(placed.points.coordinates, on=getattr(condition, "on", None))
             here = distance <= 1e-9 * boxes.half[placed.owner].amax(1)
             parts.append(Placed(placed.points[here], placed.owner[here], placed.weights[here]))
+    if cut.any():
+        n = SAMPLES * len(boxes) * (basis.degree + 1) ** (boxes.dimension - 1)
+        drawn = condition.sample(problem, n, torch.Generator().manual_seed(0), "sobol", device=boxes.low.device)
+        drawn = drawn[_within(problem, boxes, drawn.coordinates)]
+        owner = boxes.owner(drawn.coordinates)
+        drawn, owner = drawn[cut[owner]], owner[cut[owner]]
+        parts.append(Placed(drawn, owner, _shares(owner, len(boxes))))
     return _together(parts)
 
 
-def _observed(problem: Problem, boxes: Boxes, basis: Legendre, condition: Condition) -> Placed:
+def _within(problem: Problem, boxes: Boxes, points: Tensor) -> Tensor:
+    """Which of ``points`` (N, d) are at times that the boxes cover."""
+    if problem.time is None:
+        return torch.ones_like(points[:, 0], dtype=torch.bool)
+    axis = problem.coordinates.index(problem.time)
+    return (points[:, axis] >= boxes.low[:, axis].min()) & (points[:, axis] <= boxes.high[:, axis].max())
+
+
+def _observed(problem: Problem, boxes: Boxes, condition: Condition) -> Placed:
     points = condition.sample(problem, 2**31, torch.Generator().manual_seed(0), device=boxes.low.device)
-    inside = torch.ones(len(points), dtype=torch.bool, device=boxes.low.device)
-    if problem.time is not None:
-        axis = problem.coordinates.index(problem.time)
-        t = points.coordinates[:, axis]
-        inside = (t >= boxes.low[:, axis].min()) & (t <= boxes.high[:, axis].max())
-    points = points[inside]
+    points = points[_within(problem, boxes, points.coordinates)]
     return Placed(points, boxes.owner(points.coordinates), torch.ones_like(points.coordinates[:, 0]))
 
 

@@ -23,6 +23,7 @@ from sciml.solvers.experts.basis import Legendre, gauss
 from sciml.solvers.experts.boxes import Boxes, Faces
 from sciml.solvers.experts.terms import Block, powers
 
+RANK = 1e-14  # a pivot below this part of the largest is zero
 CHUNK = 2**24  # entries of the local matrices that are factorised at once
 
 
@@ -163,7 +164,14 @@ class _Local:
         right = top[..., -1:]
         if self.sizes:
             right = right - top[..., self.columns : -1] @ torch.stack([torch.cat([found[b] for b in bs]) for bs in self.blocks])
-        return torch.linalg.solve_triangular(top[..., : self.columns], right, upper=True).squeeze(-1)
+        return torch.linalg.solve_triangular(*_regular(top[..., : self.columns], right), upper=True).squeeze(-1)
+
+
+def _regular(triangle: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """A triangular system in which unknowns that no row determines are zero."""
+    pivots = triangle.diagonal(dim1=-2, dim2=-1).abs()
+    free = (pivots <= RANK * pivots.amax(-1, keepdim=True))[..., None]
+    return torch.where(free, torch.eye(triangle.shape[-1]).to(triangle), triangle), torch.where(free, 0.0, right)
 
 
 def _select(block: Block, experts: Tensor, count: int) -> Tensor:

@@ -12,8 +12,10 @@ from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes, faces
 from sciml.solvers.experts.placement import Evaluate, terms
 from sciml.solvers.experts.skeleton import Skeleton, traces
+from sciml.solvers.experts.tiling import Tiling
 
 
+WEIGHT = 10.0  # of conditions and jumps over the equations
 SHORTEST = 1 / 64  # part of a Gauss-Newton step
 
 
@@ -31,19 +33,19 @@ class System:
     """Least squares for the expansions of all unknowns on ``boxes``; arguments as for ``placement.terms``."""
 
     def __init__(
-        self, problem: Problem, boxes: Boxes, basis: Legendre, before: Evaluate | None = None, weight: float = 10.0
+        self, problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, before: Evaluate | None = None
     ) -> None:
         self.boxes, self.basis = boxes, basis
         self.shape = len(boxes), len(problem.unknowns), len(basis)
-        self.terms = terms(problem, boxes, basis, before, weight)
+        self.terms = terms(problem, tiling, boxes, basis, WEIGHT, before)
         periods = {c.coordinate for c in problem.named_conditions().values() if isinstance(c, Periodic)}
         low, high = problem.domain.bounds
         coupled = []
         for axis, name in enumerate(problem.coordinates):
             period = (float(low[axis]), float(high[axis])) if name in periods else None
-            found = faces(boxes, axis, period)
+            found = tiling.clipped(faces(boxes, axis, period))
             if len(found):
-                coupled.append(traces(problem, boxes, found, basis, weight))
+                coupled.append(traces(problem, boxes, found, basis, WEIGHT))
         self.skeleton = Skeleton(len(boxes), self.shape[1] * self.shape[2], coupled, boxes.low)
 
     def residual(self, coefficients: Tensor) -> float:

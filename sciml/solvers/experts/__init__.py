@@ -1,0 +1,5 @@
+"""Least-squares experts: polynomial expansions on adaptive boxes."""
+
+from sciml.solvers.experts.solver import Experts as Experts
+
+__all__ = ["Experts"]

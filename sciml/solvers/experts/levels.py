@@ -1,0 +1,103 @@
+"""Passes of increasing accuracy, until the target or the budget is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sciml.problem import Problem
+from sciml.solvers.experts.basis import Legendre
+from sciml.solvers.experts.linearise import is_linear
+from sciml.solvers.experts.march import march
+from sciml.solvers.experts.passes import Clock, OutOfTime, Pass
+from sciml.solvers.experts.steady import refine
+from sciml.solvers.experts.tiling import Tiling
+
+# (degree, tolerance) of one pass after another, by the number of coordinates
+LEVELS = {
+    2: ((6, 1e-2), (8, 1e-4), (12, 1e-7), (16, 1e-10), (20, 1e-12)),
+    3: ((4, 1e-1), (6, 1e-2), (8, 1e-4), (10, 1e-6), (12, 1e-8)),
+}
+SAFETY = 2.0  # of the error estimate
+ROUNDING = 1e-13
+COMPARED = 4096  # points at which two passes are compared
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The last pass, how wrong each unknown is in it by estimate, and why there was no other."""
+
+    last: Pass
+    estimate: dict[str, float]
+    stop_reason: str
+    passes: int
+
+
+def solve(
+    problem: Problem, seconds: float, target: float, device: torch.device, report: Callable[[Pass, dict[str, float], float], None]
+) -> Outcome:
+    """The solution of ``problem`` to the relative error ``target``, or as far as ``seconds`` go.
+
+    Args:
+        report: called with every pass, its error estimates and the seconds spent.
+    """
+    clock, linear = Clock(seconds), is_linear(problem)
+    marching = problem.time is not None and not problem.parameters()
+    tiling = Tiling(problem, device)
+    boxes = tiling.root
+    points = problem.domain.sample(COMPARED, torch.Generator().manual_seed(0), method="sobol", device=device)
+    last: Pass | None = None
+    estimate: dict[str, float] = {}
+    count, cost, ratio, reason = 0, 0.0, 2.0, "finest level"
+    for degree, tolerance in LEVELS.get(len(problem.coordinates), LEVELS[3]):
+        if not clock.allows(ratio * cost if marching else 0.0):
+            reason = "time"
+            break
+        began = clock.spent
+        basis = Legendre(len(problem.coordinates), degree)
+        try:
+            if marching:
+                width = None if last is None else last.width
+                steps = iter([march(problem, tiling, basis, tolerance, linear, clock, width)])
+            else:
+                steps = refine(problem, tiling, basis, tolerance, boxes, linear, clock, None if last is None else last.expansion)
+            for found in steps:
+                estimate = estimated(problem, last, found, points)
+                last, boxes = found, boxes if marching else found.expansion.boxes
+                clock.binding = True
+                count += 1
+                report(found, estimate, clock.spent)
+        except OutOfTime:
+            reason = "time"
+            break
+        if not last.resolved:
+            reason = "time"
+            break
+        if max(estimate.values()) <= target:
+            reason = "target"
+            break
+        ratio, cost = max(2.0, (clock.spent - began) / cost) if cost else 2.0, clock.spent - began
+    assert last is not None
+    return Outcome(last, estimate, reason, count)
+
+
+def estimated(problem: Problem, before: Pass | None, found: Pass, points: Tensor) -> dict[str, float]:
+    """Relative L2 errors of ``found``.
+
+    The difference to the pass before is the error of that one. It has fallen as the tails have, which are an
+    expansion's own measure of its error: the ratio of error and tail is the problem's.
+    """
+    tail = found.expansion.tail
+    if before is None:
+        estimates = tail
+    else:
+        new, old = found.expansion.values(points), before.expansion.values(points)
+        if problem.gauge:
+            free = torch.tensor([u in problem.gauge for u in problem.unknowns], device=points.device)[:, None]
+            new, old = (torch.where(free, v - v.mean(1, keepdim=True), v) for v in (new, old))
+        difference = (new - old).norm(dim=1) / new.norm(dim=1).clamp(min=1e-300)
+        estimates = difference * (tail / before.expansion.tail.clamp(min=1e-300)).clamp(max=1.0)
+    return dict(zip(problem.unknowns, (SAFETY * estimates + ROUNDING).tolist(), strict=True))

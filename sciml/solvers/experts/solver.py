@@ -1,0 +1,127 @@
+"""Least-squares experts as a solver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sciml.jets import Jet, MultiIndexSet
+from sciml.problem import INTERIOR, Problem
+from sciml.solvers.experts import levels
+from sciml.solvers.experts.basis import Legendre
+from sciml.solvers.experts.boxes import Boxes
+from sciml.solvers.experts.expansion import Expansion
+from sciml.solvers.experts.linearise import fields_of
+from sciml.solvers.experts.passes import Pass
+from sciml.solvers.solver import Batch, Solver
+
+
+class Experts(Solver):
+    """Polynomial expansions on boxes that tile the domain, found by least squares.
+
+    ``solve`` finds everything: boxes, degree, time windows and coefficients. As every solver it then evaluates
+    residuals at any points, differentiable in the coefficients ``weights`` (n, U, M).
+
+    Args:
+        problem: what to solve.
+        boxes, degree: the shape of the expansion; one constant on the whole domain before ``solve``.
+
+    Attributes:
+        choices: what ``solve`` chose.
+
+    Source: on random features Dong & Li, Comput. Methods Appl. Mech. Engrg. 387 (2021), and Chen, Chi, E & Yang,
+    J. Mach. Learn. 1 (2022); polynomials instead need no scale to be tuned, and say where they are not enough.
+    """
+
+    name = "experts"
+
+    def __init__(
+        self, problem: Problem, *, boxes: int = 1, degree: int = 0, device: torch.device | str | None = None
+    ) -> None:
+        problem.validate()
+        super().__init__(problem, {INTERIOR: 1024} | dict.fromkeys(problem.named_conditions(), 256))
+        d, modes = len(problem.coordinates), len(Legendre(len(problem.coordinates), degree))
+        low, high = (bound.to(device).repeat(boxes, 1) for bound in problem.domain.bounds)
+        self.register_buffer("low", low)
+        self.register_buffer("high", high)
+        self.weights = nn.Parameter(low.new_zeros(boxes, len(problem.unknowns), modes))
+        self.degree, self.dimension = degree, d
+        self.choices: dict[str, Any] = {}
+        self._estimate: dict[str, float] | None = None
+        self._name_terms()
+
+    @property
+    def expansion(self) -> Expansion:
+        return Expansion(Boxes(self.low, self.high), Legendre(self.dimension, self.degree), self.weights)
+
+    def solve(
+        self, seconds: float = 60.0, target: float = 1e-12, report: Callable[[Pass, dict[str, float], float], None] | None = None
+    ) -> str:
+        """Solve to the relative error ``target`` or for ``seconds``; returns why it ended."""
+        outcome = levels.solve(self.problem, seconds, target, self.device, report or (lambda *_: None))
+        found = outcome.last
+        self.low, self.high = found.expansion.boxes.low, found.expansion.boxes.high
+        self.weights = nn.Parameter(found.expansion.coefficients)
+        self.degree = found.expansion.basis.degree
+        self._estimate = outcome.estimate
+        self.choices = {
+            "experts": len(self.low),
+            "degree": self.degree,
+            "unknowns": self.weights.numel(),
+            "windows": found.windows,
+            "rejected_windows": found.rejected,
+            "tolerance": found.tolerance,
+            "passes": outcome.passes,
+            "iterations": found.iterations,
+        }
+        return outcome.stop_reason
+
+    def jets(self, points: Tensor, indices: MultiIndexSet) -> dict[str, Jet]:
+        """Jets of the unknowns at ``points`` (N, d), with the derivatives ``indices``."""
+        return fields_of(self.expansion(points, indices), self.problem.unknowns, self.problem.coordinates, indices)
+
+    def residuals(self, batch: Batch) -> dict[str, Tensor]:
+        problem, interior = self.problem, batch[INTERIOR].coordinates
+        residuals = problem.residuals(self.jets(interior, problem.derivatives[INTERIOR]), interior)
+        for name, condition in self.conditions(problem).items():
+            points, indices = batch[name], problem.derivatives[name]
+            images = None if points.images is None else self.jets(points.images, indices)
+            residuals |= condition.residuals(problem, self.jets(points.coordinates, indices), points, images)
+        return residuals
+
+    def fields(self, points: Tensor) -> dict[str, Tensor]:
+        indices = self.problem.derivatives.get("derived", MultiIndexSet((), self.dimension))
+        with torch.no_grad():
+            jets = self.jets(points, indices)
+            return {name: jet.value for name, jet in jets.items()} | self.problem.derived_fields(jets, points)
+
+    def error_estimate(self) -> dict[str, float] | None:
+        """Relative L2 error of every unknown as ``solve`` estimated it, without a reference; None before."""
+        return self._estimate
+
+    def configuration(self) -> dict[str, Any]:
+        return {"boxes": len(self.low), "degree": self.degree}
+
+    @classmethod
+    def from_configuration(cls, problem: Problem, configuration: dict[str, Any]) -> Experts:
+        """The solver without its coefficients."""
+        return cls(problem, **configuration)
+
+    def _name_terms(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        batch = {
+            name: condition.sample(self.problem, 2, generator).to(self.device)
+            for name, condition in self.conditions(self.problem).items()
+        }
+        self.term_points = {}
+        with torch.no_grad():
+            interior = self.problem.domain.sample(2, generator, device=self.device)
+            jets = self.jets(interior, self.problem.derivatives[INTERIOR])
+            self.term_points |= dict.fromkeys(self.problem.residuals(jets, interior), INTERIOR)
+            for name, condition in self.conditions(self.problem).items():
+                fields = self.jets(batch[name].coordinates, self.problem.derivatives[name])
+                self.term_points |= dict.fromkeys(condition.residuals(self.problem, fields, batch[name], fields), name)
+        self.term_kinds = {t: "equation" if key == INTERIOR else "condition" for t, key in self.term_points.items()}

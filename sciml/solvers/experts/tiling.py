@@ -1,0 +1,121 @@
+"""How boxes tile a domain whose boundary may cut them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sciml.problem import Problem
+from sciml.solvers.experts.boxes import Boxes, Faces, grid
+
+PROBES = {1: 129, 2: 33, 3: 13}  # along each axis of a box, to see where it is inside
+
+
+class Tiling:
+    """The geometry of a problem as its boxes see it.
+
+    A box outside the domain is dropped, one that the boundary cuts is shrunk to what is inside, so that its basis
+    stays well conditioned, and a shared face that it cuts is clipped.
+
+    Args:
+        problem: gives the domain. The first boxes lie between the coordinates of its corners, so that straight edges
+            along the axes cut no box.
+    """
+
+    def __init__(self, problem: Problem, device: torch.device) -> None:
+        self.domain, self.axes = problem.domain, list(problem.space_axes)
+        low, high = (bound.to(device) for bound in problem.domain.bounds)
+        self.low, self.high = low, high
+        space = problem.domain.space
+        self.is_box = space is None or math.isclose(space.volume, float((high - low)[self.axes].prod()), rel_tol=1e-12)
+        breaks = [torch.stack(ends) for ends in zip(low, high, strict=True)]
+        if not self.is_box and len(self.axes) == 2:
+            for place, axis in enumerate(self.axes):
+                found = torch.tensor([corner.point[place] for corner in space.corners], dtype=low.dtype, device=device)
+                breaks[axis] = _distinct(torch.cat([breaks[axis], found]))
+        self.root = self.trimmed(grid(breaks))
+
+    def trimmed(self, boxes: Boxes) -> Boxes:
+        """``boxes`` without those outside, the cut ones shrunk."""
+        if self.is_box:
+            return boxes
+        inside, z = self._probed(boxes)
+        kept, step = inside.any(1), 2 / PROBES[len(self.axes)]
+        boxes, inside = boxes[kept], inside[kept]
+        lowest = torch.where(inside[:, :, None], z, 1.0).amin(1).sub(step).clamp(min=-1)
+        highest = torch.where(inside[:, :, None], z, -1.0).amax(1).add(step).clamp(max=1)
+        low, high = boxes.low.clone(), boxes.high.clone()
+        low[:, self.axes] = (boxes.centre + lowest * boxes.half)[:, self.axes]
+        high[:, self.axes] = (boxes.centre + highest * boxes.half)[:, self.axes]
+        return Boxes(low, high)
+
+    def cut(self, boxes: Boxes) -> Tensor:
+        """Which boxes (n,) have a part outside."""
+        if self.is_box:
+            return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.low.device)
+        return ~self._probed(boxes)[0].all(1)
+
+    def clipped(self, faces: Faces) -> Faces:
+        """The parts of ``faces`` that are inside: exactly where they are curves, else the box around them."""
+        if self.is_box or not len(faces):
+            return faces
+        along = [a for a in self.axes if a != faces.axis]
+        ends = torch.linspace(-1, 1, 65 if len(along) == 1 else PROBES[len(along)])
+        z = self._reference(along, ends, faces.low)
+        inside = self._inside(Boxes(faces.low, faces.high).points(z))
+        if len(along) != 1:
+            return self._subset(faces, inside.any(1).nonzero()[:, 0], faces.low, faces.high)
+        axis = along[0]
+        t = (z[:, axis] + 1) / 2
+        change = torch.nn.functional.pad(inside.int(), (1, 1)).diff(dim=1)  # 1 where a run begins, -1 after its end
+        rows, first = (change == 1).nonzero().unbind(1)
+        last = (change == -1).nonzero()[:, 1] - 1
+        wide = last > first
+        rows, first, last = rows[wide], first[wide], last[wide]
+        start = self._crossing(faces, rows, axis, t[(first - 1).clamp(min=0)], t[first])
+        stop = self._crossing(faces, rows, axis, t[(last + 1).clamp(max=len(t) - 1)], t[last])
+        low, high = faces.low[rows].clone(), faces.high[rows].clone()
+        low[:, axis], high[:, axis] = (
+            faces.low[rows, axis] + s * (faces.high - faces.low)[rows, axis] for s in (start, stop)
+        )
+        return self._subset(faces, rows, low, high, index=False)
+
+    def _crossing(self, faces: Faces, rows: Tensor, axis: int, outside: Tensor, inside: Tensor) -> Tensor:
+        """Where, as a fraction of the face, the boundary lies between two fractions (by bisection)."""
+        for _ in range(40):
+            middle = (outside + inside) / 2
+            points = ((faces.low + faces.high) / 2)[rows]
+            points[:, axis] = faces.low[rows, axis] + middle * (faces.high - faces.low)[rows, axis]
+            within = self._inside(points[:, None])[:, 0]
+            outside, inside = torch.where(within, outside, middle), torch.where(within, middle, inside)
+        return inside
+
+    @staticmethod
+    def _subset(faces: Faces, rows: Tensor, low: Tensor, high: Tensor, index: bool = True) -> Faces:
+        low, high = (low[rows], high[rows]) if index else (low, high)
+        return Faces(faces.axis, faces.below[rows], faces.above[rows], low, high, faces.shift[rows])
+
+    def _probed(self, boxes: Boxes) -> tuple[Tensor, Tensor]:
+        n = PROBES[len(self.axes)]
+        z = self._reference(self.axes, torch.linspace(1 / n - 1, 1 - 1 / n, n), boxes.low)
+        return self._inside(boxes.points(z)), z
+
+    def _reference(self, axes: Sequence[int], line: Tensor, like: Tensor) -> Tensor:
+        """A grid (Q, d) in the reference box from ``line`` along each of ``axes``, in the middle of all others."""
+        z = like.new_zeros(len(line) ** len(axes), like.shape[1])
+        z[:, list(axes)] = torch.cartesian_prod(*(line.to(like),) * len(axes)).reshape(len(z), -1)
+        return z
+
+    def _inside(self, points: Tensor) -> Tensor:
+        """Which of ``points`` (n, Q, d) are inside, (n, Q)."""
+        tiny = 1e-10 * float((self.high - self.low).max())
+        return self.domain.contains(points.reshape(-1, points.shape[-1]), tolerance=tiny).reshape(points.shape[:2])
+
+
+def _distinct(values: Tensor) -> Tensor:
+    values = values.sort().values
+    apart = values.diff() > 1e-9 * (values[-1] - values[0])
+    return torch.cat([values[:1], values[1:][apart]])
