@@ -31,6 +31,8 @@ class DeepONet(nn.Module):
     ``generator`` draws the weights (None: seed 0). Raises InputError for arguments out of range.
     """
 
+    name = "deeponet"
+
     def __init__(
         self,
         in_channels: int,

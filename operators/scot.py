@@ -21,6 +21,8 @@ class ScOT(Trunk):
     ``generator`` draws the weights (None: seed 0). Raises InputError for arguments out of range.
     """
 
+    name = "scot"
+
     def __init__(
         self,
         in_channels: int,

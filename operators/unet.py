@@ -20,6 +20,8 @@ class UNet(nn.Module):
     of range.
     """
 
+    name = "unet"
+
     def __init__(
         self,
         in_channels: int,

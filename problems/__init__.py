@@ -19,18 +19,24 @@ from problems.poisson import PoissonHoles as PoissonHoles
 from problems.poisson import PoissonLShape as PoissonLShape
 from problems.poisson import PoissonSquare as PoissonSquare
 from problems.taylor_green import TaylorGreen as TaylorGreen
+from problems.transport import BurgersPeriodic as BurgersPeriodic
+from problems.transport import InflowConvection as InflowConvection
+from problems.transport import Rotation as Rotation
+from problems.transport import VariableConvection as VariableConvection
 from problems.wave import Wave as Wave
 
 __all__ = [
     "AllenCahn",
     "AllenCahnPeriodic",
     "Burgers",
+    "BurgersPeriodic",
     "Cavity",
     "Convection",
     "ConvectionDiffusion",
     "DiffusionReaction",
     "Heat",
     "Helmholtz",
+    "InflowConvection",
     "InverseDiffusion",
     "InversePoisson",
     "KdV",
@@ -40,6 +46,8 @@ __all__ = [
     "PoissonHoles",
     "PoissonLShape",
     "PoissonSquare",
+    "Rotation",
     "TaylorGreen",
+    "VariableConvection",
     "Wave",
 ]

@@ -1,11 +1,13 @@
 """Recipes: how each solver is set up and trained for any declared problem, when the user says no more than its name."""
 
 from sciml.recipes.experts import experts as _experts
+from sciml.recipes.lagrangian import lagrangian as _lagrangian
 from sciml.recipes.pinn import pinn as _pinn
 from sciml.registry import Recipe
-from sciml.solvers import PINN, Experts
+from sciml.solvers import PINN, Experts, Lagrangian
 
 experts = Recipe(_experts, Experts)
+lagrangian = Recipe(_lagrangian, Lagrangian)
 pinn = Recipe(_pinn, PINN)
 
-__all__ = ["experts", "pinn"]
+__all__ = ["experts", "lagrangian", "pinn"]

@@ -140,7 +140,7 @@ class Characteristics(nn.Module):
             newton = label - value / slope
             following = torch.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
             change, label = (following - label).abs().max(), following
-            if change <= 4 * torch.finfo(label.dtype).eps * label.abs().max():
+            if change <= self._tolerance(axis, label):
                 break
         found[:, axis] = label
         return found
@@ -168,9 +168,13 @@ class Characteristics(nn.Module):
                 position, jacobian, _ = self.motion(found)
                 step = torch.linalg.solve(jacobian, target - position)
                 found[:, self.space] += step
-                if step.abs().max() <= 4 * torch.finfo(step.dtype).eps * found.abs().max():
+                if step.abs().max() <= self._tolerance(self.space[0], step):
                     break
         return found
+
+    def _tolerance(self, axis: int, like: Tensor) -> float:
+        """A Newton step that small doubles the digits it has, and so is the last one needed."""
+        return torch.finfo(like.dtype).eps ** 0.6 * float(self.high[axis] - self.low[axis])
 
     # ------------------------------------------------------------------------------------------------------------
     def _start(self, points: Tensor, indices: MultiIndexSet) -> JetTensor:

@@ -86,7 +86,6 @@ def entrances(problem: Problem) -> dict[float, tuple[Dirichlet, float]]:
             (axis,) = problem.space_axes
             for end, normal in set(zip(drawn.coordinates[:, axis].tolist(), drawn.normals[:, axis].tolist(), strict=True)):
                 found[end] = (condition, normal)
-    low, high = problem.domain.bounds
     boundary = problem.domain.sample_boundary(_PROBES, torch.Generator().manual_seed(0))
     points = Points(boundary.points, normals=boundary.normals)
     outward = _outward(problem, points, initial_values(problem, points.coordinates))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
+from typing import TYPE_CHECKING
 
 from sciml.training.callback import Callback
 from sciml.training.run import Run
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _TERMINAL_INTERVAL, _LINE_INTERVAL = 0.2, 10.0  # seconds
 
@@ -19,6 +20,11 @@ class Progress(Callback):
     """A bar with steps, losses, errors and the time left; where there is no terminal, a line every ten seconds."""
 
     def __init__(self, console: Console | None = None) -> None:
+        # rich is slow to import, and draws from Python's random numbers when it is.
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bar
+
         self.console = console or Console(stderr=True)
         self._live = self.console.is_terminal or self.console.is_jupyter
         self._bar = Bar(

@@ -60,9 +60,7 @@ def test_distances_have_finite_second_derivatives(name):
     for function in (domain.signed_distance, domain.boundary_distance):
         x = points.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(function(x).sum(), x, create_graph=True)
-        second = (
-            torch.autograd.grad(gradient.square().sum(), x, allow_unused=True)[0] if gradient.requires_grad else None
-        )
+        second = torch.autograd.grad(gradient.square().sum(), x, allow_unused=True)[0] if gradient.requires_grad else None
         assert gradient.isfinite().all() and (second is None or second.isfinite().all())
 
 
@@ -82,9 +80,7 @@ def test_ends_of_time_count_as_boundary_of_space_time_but_not_of_space():
 
 def test_distances_of_a_polygon_that_is_not_convex():
     polygon = Polygon(XY, L_VERTICES)
-    points = torch.tensor(
-        [[0.5, 0.5], [1.5, 1.5], [0.9, 0.8], [3, 3], [1, 1], [1.25, 1.0], [-3, -4]], dtype=torch.float64
-    )
+    points = torch.tensor([[0.5, 0.5], [1.5, 1.5], [0.9, 0.8], [3, 3], [1, 1], [1.25, 1.0], [-3, -4]], dtype=torch.float64)
     expected = [-0.5, 0.5, -math.hypot(0.1, 0.2), math.hypot(1, 2), 0, 0, 5]
     assert polygon.signed_distance(points).tolist() == pytest.approx(expected, abs=1e-12)
     assert polygon.boundary_distance(points[:2], on=["edge0"]).tolist() == pytest.approx([0.5, 1.5])
@@ -155,9 +151,7 @@ def test_truth_table_of_combinations(centre, radius):
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    low=st.tuples(coordinate, coordinate), size=st.tuples(st.floats(0.1, 2), st.floats(0.1, 2)), seed=st.integers(0, 99)
-)
+@given(low=st.tuples(coordinate, coordinate), size=st.tuples(st.floats(0.1, 2), st.floats(0.1, 2)), seed=st.integers(0, 99))
 def test_a_rectangle_is_a_polygon_and_a_product_of_intervals(low, size, seed):
     (x, y), (w, h) = low, size
     rectangle = Rectangle(XY, low, (x + w, y + h))

@@ -70,9 +70,7 @@ def test_edges_of_a_polygon_run_from_vertex_to_vertex_in_either_sense():
             end = vertices[(i + 1) % len(vertices)]
             points = drawn_from(polygon, f"edge{i}")
             ends = torch.tensor([start, end], dtype=torch.float64)
-            torch.testing.assert_close(
-                torch.cdist(points, ends).sum(1), torch.full((40,), math.dist(start, end)).double()
-            )
+            torch.testing.assert_close(torch.cdist(points, ends).sum(1), torch.full((40,), math.dist(start, end)).double())
             assert polygon.boundary_measure(f"edge{i}") == pytest.approx(math.dist(start, end))
 
 
@@ -128,6 +126,14 @@ def test_an_ambiguous_side_asks_which(name):
     message = r"'left' .* fits several coordinates; choose one of x=0, x=1, y=0, y=2"
     with pytest.raises(InputError, match=message if name == "left" else f"'{name}'"):
         domain.sample_boundary(3, generator(), on=name)
+
+
+def test_an_ambiguous_side_stays_out_of_combinations():
+    intervals = Interval("x", 0, 1) * Interval("y", 0, 1)
+    domain = Rectangle(XY, (-1, 0), (1, 1)) | intervals
+    assert domain.boundary_measure("left") == pytest.approx(1)
+    assert (drawn_from(domain, "left")[:, 0] == -1).all()
+    assert intervals.named("wall").boundary_measure("wall") == 4
 
 
 def test_naming_leaves_the_original_alone_and_keeps_the_name_in_space():
