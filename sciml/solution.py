@@ -117,7 +117,7 @@ class Solution:
     def parameters(self) -> dict[str, float]:
         """The fitted coefficients of an inverse problem by name."""
         coefficients = getattr(self.solver, "coefficients", dict)
-        return {name: float(value) for name, value in coefficients().items()}
+        return {name: float(value.detach()) for name, value in coefficients().items()}
 
     def to_xarray(self, n: int | Mapping[str, int] | None = None) -> xr.Dataset:
         """The fields on a regular grid over the domain, NaN outside of it.

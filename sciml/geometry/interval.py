@@ -64,7 +64,7 @@ class Interval(Domain):
 
     def _interior(self) -> list[Patch]:
         width = self.high - self.low
-        return [Patch(width, 1, lambda unit: inside((self.low + width * unit).clamp(max=self.high)))]
+        return [Patch(width, 1, lambda unit: inside(self.low + width * unit))]
 
     def _boundary(self, on: frozenset[str] | None) -> list[Patch]:
         def end(x: float, normal: float) -> Patch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -155,9 +156,16 @@ class PeriodicEmbedding(nn.Module):
             for periodic, period in periods.items()
             for k in range(1, harmonics + 1)
         ]
-        self.register_buffer("frequencies", torch.tensor(rows, dtype=dtype, device=device))
+        self._exact = torch.tensor(rows, dtype=torch.float64)
+        self.register_buffer("frequencies", self._exact.to(dtype=dtype or torch.get_default_dtype(), device=device))
         self._passed = [axis for axis, name in enumerate(names) if name not in periods]
         self.in_features, self.out_features = len(names), 2 * len(rows) + len(self._passed)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> PeriodicEmbedding:
+        """Casting must not round the periods for good: single precision and back would lose half the digits."""
+        super()._apply(fn, recurse)
+        self.frequencies = self._exact.to(self.frequencies)
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         phase = nn.functional.linear(x, self.frequencies)

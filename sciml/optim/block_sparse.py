@@ -32,9 +32,9 @@ class Rows:
 
 @dataclass(frozen=True)
 class _Pivot:
-    """Triangular rows of one eliminated block: ``diagonal x + sum of couplings = right``."""
+    """Triangular rows of blocks eliminated together: ``diagonal x + sum of couplings = right``."""
 
-    block: int
+    blocks: tuple[int, ...]
     diagonal: Tensor
     couplings: dict[int, Tensor]
     right: Tensor
@@ -47,7 +47,8 @@ class BlockQR:
         rows: all equations.
         sizes: unknowns of every block.
         ridge: relative to the norm of each column; keeps dependent columns from growing without bound.
-        order: elimination order of the blocks; by default a minimum-degree order.
+        order: elimination order of the blocks; by default a minimum-degree order. A block that no rows outside a front
+            touch any more is eliminated with it.
 
     Raises:
         InputError: a row group disagrees with ``sizes``, or a number is not finite.
@@ -58,19 +59,33 @@ class BlockQR:
     ) -> None:
         groups = list(rows)
         _check(groups, sizes)
-        self.sizes = tuple(sizes)
+        self.sizes, self._ridge = tuple(sizes), ridge
         self._scales = _column_scales(groups, sizes)
-        active = [_scaled(group, self._scales) for group in groups]
-        active += _ridge_rows(active[0].right, sizes, ridge)
+        active = {number: _scaled(group, self._scales) for number, group in enumerate(groups)}
+        touching: list[set[int]] = [set() for _ in sizes]
+        for number, group in active.items():
+            for block in group.matrices:
+                touching[block].add(number)
         self._pivots: list[_Pivot] = []
-        self.residual_norm: Tensor = active[0].right.new_zeros(active[0].right.shape[1])
+        self.residual_norm: Tensor = groups[0].right.new_zeros(groups[0].right.shape[1])
+        eliminated: set[int] = set()
         for block in order if order is not None else minimum_degree(groups, len(sizes)):
-            touching = [group for group in active if block in group.matrices]
-            active = [group for group in active if block not in group.matrices]
-            pivot, rest = _eliminate(block, touching, self.sizes)
+            if block in eliminated:
+                continue
+            numbers = sorted(touching[block])
+            members = [active.pop(number) for number in numbers]
+            seen = {b for member in members for b in member.matrices}
+            inside = [block, *sorted(b for b in seen if b != block and touching[b] <= touching[block])]
+            pivot, rest = self._eliminate(inside, members, groups[0].right)
             self._pivots.append(pivot)
+            eliminated.update(inside)
+            for b in seen:
+                touching[b] = touching[b].difference(numbers)
             if rest.matrices:
-                active.append(rest)
+                number = len(groups) + len(self._pivots)
+                active[number] = rest
+                for b in rest.matrices:
+                    touching[b].add(number)
             else:
                 self.residual_norm = (self.residual_norm**2 + rest.right.square().sum(0)).sqrt()
 
@@ -93,7 +108,8 @@ class BlockQR:
         pending = {b: g / self._scales[b].unsqueeze(1) for b, g in enumerate(gradient)}
         right = []
         for pivot in self._pivots:
-            y = torch.linalg.solve_triangular(pivot.diagonal.T, pending[pivot.block], upper=False)
+            known = torch.cat([pending[block] for block in pivot.blocks])
+            y = torch.linalg.solve_triangular(pivot.diagonal.T, known, upper=False)
             for block, coupling in pivot.couplings.items():
                 pending[block] = pending[block] - coupling.T @ y
             right.append(y)
@@ -104,37 +120,31 @@ class BlockQR:
         for pivot, y in zip(reversed(self._pivots), reversed(right), strict=True):
             for block, coupling in pivot.couplings.items():
                 y = y - coupling @ scaled[block]
-            scaled[pivot.block] = torch.linalg.solve_triangular(pivot.diagonal, y, upper=True)
+            found = torch.linalg.solve_triangular(pivot.diagonal, y, upper=True)
+            scaled |= zip(pivot.blocks, found.split([self.sizes[b] for b in pivot.blocks]), strict=True)
         return [scaled[block] / self._scales[block].unsqueeze(1) for block in range(len(self.sizes))]
 
-
-def _eliminate(block: int, touching: list[Rows], sizes: tuple[int, ...]) -> tuple[_Pivot, Rows]:
-    """QR of all rows that touch ``block``: its triangular rows, and what they leave for the other blocks."""
-    others = sorted({b for group in touching for b in group.matrices if b != block})
-    columns = [block, *others]
-    k = touching[0].right.shape[1]
-    front = torch.cat(
-        [
-            torch.cat(
-                [
-                    group.matrices[b] if b in group.matrices else group.right.new_zeros(len(group.right), sizes[b])
-                    for b in columns
-                ]
-                + [group.right],
-                dim=1,
-            )
-            for group in touching
-        ]
-    )
-    _, triangle = torch.linalg.qr(front, mode="r")
-    n = sizes[block]
-    starts = [0]
-    for b in columns:
-        starts.append(starts[-1] + sizes[b])
-    parts = {b: slice(starts[i], starts[i + 1]) for i, b in enumerate(columns)}
-    top, rest = triangle[:n], triangle[n:]
-    pivot = _Pivot(block, top[:, :n], {b: top[:, parts[b]] for b in others}, top[:, -k:])
-    return pivot, Rows({b: rest[:, parts[b]] for b in others}, rest[:, -k:])
+    def _eliminate(self, inside: list[int], members: list[Rows], like: Tensor) -> tuple[_Pivot, Rows]:
+        """QR of all rows that touch the blocks ``inside``: their triangular rows, and what is left for the others."""
+        others = sorted({b for member in members for b in member.matrices}.difference(inside))
+        k, n = like.shape[1], sum(self.sizes[b] for b in inside)
+        parts, end = {}, 0
+        for b in (*inside, *others):
+            parts[b] = slice(end, end + self.sizes[b])
+            end += self.sizes[b]
+        front = like.new_zeros(sum(len(member.right) for member in members) + n, end + k)
+        row = 0
+        for member in members:
+            rows = slice(row, row + len(member.right))
+            for b, matrix in member.matrices.items():
+                front[rows, parts[b]] = matrix
+            front[rows, end:] = member.right
+            row = rows.stop
+        front[row:, :n].fill_diagonal_(self._ridge)
+        triangle = torch.linalg.qr(front, mode="r").R
+        top, rest = triangle[:n], triangle[n:]
+        pivot = _Pivot(tuple(inside), top[:, :n], {b: top[:, parts[b]] for b in others}, top[:, end:])
+        return pivot, Rows({b: rest[:, parts[b]] for b in others}, rest[:, end:])
 
 
 def minimum_degree(groups: Iterable[Rows], blocks: int) -> list[int]:
@@ -168,14 +178,6 @@ def _scaled(group: Rows, scales: list[Tensor]) -> Rows:
     return Rows({b: matrix / scales[b] for b, matrix in group.matrices.items()}, group.right)
 
 
-def _ridge_rows(like: Tensor, sizes: Sequence[int], ridge: float) -> list[Rows]:
-    k = like.shape[1]
-    return [
-        Rows({b: ridge * torch.eye(n, dtype=like.dtype, device=like.device)}, like.new_zeros(n, k))
-        for b, n in enumerate(sizes)
-    ]
-
-
 def _check(groups: list[Rows], sizes: Sequence[int]) -> None:
     if not groups:
         raise InputError("rows must hold at least one group of equations")
@@ -185,5 +187,5 @@ def _check(groups: list[Rows], sizes: Sequence[int]) -> None:
                 raise InputError(
                     f"rows of block {b} have shape {tuple(matrix.shape)}, expected ({len(group.right)}, {sizes[b]})"
                 )
-        if not all(torch.isfinite(t).all() for t in (*group.matrices.values(), group.right)):
+        if not all(torch.isfinite(t.sum()) for t in (*group.matrices.values(), group.right)):
             raise InputError("a least-squares row contains a number that is not finite")

@@ -117,6 +117,8 @@ class Characteristics(nn.Module):
         On a line by Newton's method inside a bracket that bisection shrinks, so that it cannot fail while X is
         monotone; elsewhere by Newton's method along the way that the label goes as time runs from the start.
         """
+        if not len(points):
+            return points
         found = self._bracketed(points) if len(self.space) == 1 else self._continued(points)
         for axis, name in enumerate(self.names):
             if name in self.periods:
@@ -177,6 +179,7 @@ class Characteristics(nn.Module):
         return torch.finfo(like.dtype).eps ** 0.6 * float(self.high[axis] - self.low[axis])
 
     # ------------------------------------------------------------------------------------------------------------
+    @torch.enable_grad()
     def _start(self, points: Tensor, indices: MultiIndexSet) -> JetTensor:
         """What is carried at first, with its derivatives by label; kept for the next call at the same points."""
         if self._last is None or self._last[0] is not points or self._last[1] is not indices:

@@ -33,8 +33,6 @@ def boundary_values(problem: Problem, condition: Dirichlet, places: Tensor) -> T
 def check_conditions(problem: Problem) -> None:
     """Raises InputError for conditions that characteristics cannot meet, with a solver that can."""
     name = type(problem).__name__
-    if problem.parameters():
-        raise InputError(f"{name} has unknown coefficients {sorted(problem.parameters())}; fit them with the pinn solver")
     conditions = list(problem.named_conditions().values())
     for condition in conditions:
         if not isinstance(condition, (Initial, Periodic, Dirichlet)):

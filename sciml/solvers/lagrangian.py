@@ -224,9 +224,9 @@ class Lagrangian(Solver):
 
     def _split(self, points: Tensor) -> list[tuple[Characteristics, Tensor]]:
         """The families, each with which (N,) of the points lie on one of its characteristics."""
-        time = points[:, self._axis]
         last = int(self.current)
-        number = torch.bucketize(time, time.new_tensor(self._cuts[1 : last + 1])) if last else torch.zeros_like(time)
+        relabelled = points.new_tensor(self._cuts[1 : last + 1])
+        number = (points[:, self._axis, None] > relabelled).sum(1)
         parts = [(window, number == k) for k, window in enumerate(self.windows[: last + 1])]
         for family in self.entering.values():
             # Beyond the characteristic that started at the end itself, those that entered later follow.

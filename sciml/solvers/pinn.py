@@ -233,9 +233,9 @@ def _embedding(problem: Problem, periodic: set[str]) -> nn.Module:
     """Sine and cosine of the periodic coordinates, then every feature to zero mean and unit variance."""
     low, high = problem.domain.bounds
     if not periodic:
-        return Normalization(low, high)
+        return Normalization(low, high, dtype=torch.float64)
     sides = {name: float(high[axis] - low[axis]) for axis, name in enumerate(problem.coordinates) if name in periodic}
     passed = [axis for axis, name in enumerate(problem.coordinates) if name not in periodic]
     unit = low.new_ones(2 * len(sides))
     bounds = torch.cat([-unit, low[passed]]), torch.cat([unit, high[passed]])
-    return nn.Sequential(PeriodicEmbedding(problem.coordinates, sides), Normalization(*bounds))
+    return nn.Sequential(PeriodicEmbedding(problem.coordinates, sides), Normalization(*bounds, dtype=torch.float64))

@@ -51,6 +51,8 @@ class Callback:
 class EarlyStopping(Callback):
     """Ends the run once the loss, or the relative L2 error of every field, is at most ``target``.
 
+    The loss is looked at in the steps that have a row of the history, the errors whenever they are evaluated.
+
     Raises:
         InputError: ``on`` is neither "loss" nor "relative_l2".
     """

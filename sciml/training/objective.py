@@ -72,9 +72,7 @@ class ResidualObjective:
         except UnsupportedNetwork:
             return None
         self._fresh, self._latest = None, residuals
-        weight = {
-            name: self._weighted(name, torch.ones_like(r), root=True) / len(r) ** 0.5 for name, r in residuals.items()
-        }
+        weight = {name: self._weighted(name, torch.ones_like(r), root=True) / len(r) ** 0.5 for name, r in residuals.items()}
         r = torch.cat([weight[name] * residual for name, residual in residuals.items()])
         return r, torch.cat([weight[name].unsqueeze(1) * jacobian for name, jacobian in jacobians.items()])
 
@@ -85,9 +83,7 @@ class ResidualObjective:
 
     def mean_weights(self) -> dict[str, float]:
         """Mean weight of every term."""
-        weights = [
-            self.weights[name].mean() if name in self.weights else r.new_ones(()) for name, r in self._latest.items()
-        ]
+        weights = [self.weights[name].mean() if name in self.weights else r.new_ones(()) for name, r in self._latest.items()]
         return dict(zip(self._latest, torch.stack(weights).tolist(), strict=True)) if weights else {}
 
     def _take(self) -> dict[str, Tensor]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-
 from typing import TYPE_CHECKING
 
 from sciml.training.callback import Callback

@@ -180,9 +180,7 @@ class Trainer:
             if not isinstance(phase, Phase):
                 raise InputError(f"Trainer(phases=...) holds {phase!r}; wrap it: Phase({phase!r}, steps=...)")
             if phase.steps is None and phase.seconds is None and self.seconds is None:
-                raise InputError(
-                    f"phase {phase.name!r} would never end; give it steps or seconds, or the trainer seconds"
-                )
+                raise InputError(f"phase {phase.name!r} would never end; give it steps or seconds, or the trainer seconds")
         if self.seconds is not None and not self.seconds > 0:
             raise InputError(f"Trainer(seconds={self.seconds!r}) must be positive")
         if self.log_every < 1:

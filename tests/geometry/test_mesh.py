@@ -38,6 +38,8 @@ def test_a_surface_is_a_domain(box):
     assert (BOX.signed_distance(points + 1e-6 * normals) > 0.99e-6).all()
     flux = 22 * (points * normals).mean(0)
     torch.testing.assert_close(flux, torch.full_like(flux, 6), rtol=0.03, atol=0)
+    expected = BOX.sample_boundary(3000, generator(), method="sobol").points.square().mean(0)
+    torch.testing.assert_close(points.square().mean(0), expected, rtol=0.03, atol=0)
 
 
 def test_the_distance_to_a_surface_has_a_gradient(box):
@@ -133,8 +135,11 @@ def test_mistakes(tmp_path):
 def test_an_open_outline_is_refused(tmp_path):
     path = trimesh.load_path([[[0, 0], [1, 0]], [[1, 0], [1, 1]]])
     path.export(str(tmp_path / "open.dxf"))
-    with pytest.raises(InputError, match="not closed"):
-        Mesh(XY, tmp_path / "open.dxf")
+    closed = trimesh.path.creation.rectangle([[3, 3], [4, 4]])
+    trimesh.path.util.concatenate([closed, path]).export(str(tmp_path / "partly.dxf"))
+    for file in ("open.dxf", "partly.dxf"):
+        with pytest.raises(InputError, match="not closed"):
+            Mesh(XY, tmp_path / file)
 
 
 @pytest.mark.parametrize("module", ["trimesh", "igl"])

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sciml.geometry import Ball, Disk, Interval, Polygon, Rectangle, Time
+from sciml.geometry import Ball, Disk, Polygon, Rectangle, Time
 from tests.geometry.shapes import DOMAINS, IN_TIME, METHODS, PRIMITIVES, SPATIAL, SQUARE, XY, generator, holed
 
 
@@ -178,8 +178,6 @@ def test_a_polygon_with_many_vertices():
     torch.testing.assert_close(polygon.signed_distance(points), points.norm(dim=1) - 1, rtol=0, atol=1e-5)
 
 
-def test_an_interval_never_leaves_its_limits():
-    interval = Interval("x", -0.1, 0.3)
-    (patch,) = interval._interior()
-    points = patch.place(torch.tensor([[0.0], [1 - 2**-53]], dtype=torch.float64)).points
-    assert interval.contains(points).all()
+def test_a_sequence_goes_on_where_rejection_stopped():
+    for points in (holed().sample(2000, generator(), "sobol"), holed().sample_boundary(2000, generator(), None, "sobol")[0]):
+        assert len(points.unique(dim=0)) == 2000

@@ -184,6 +184,20 @@ def test_steps_out_of_the_domain_are_refused():
     torch.testing.assert_close(result.x, double(1))
 
 
+def test_steps_to_an_undefined_jacobian_are_refused():
+    """The Gauss-Newton step from 4 leads below zero, where the residual is defined and its derivative is not."""
+    result = least_squares(lambda x: torch.sqrt(x.clamp(min=0)) - 0.1, double(4))
+    assert result.converged
+    torch.testing.assert_close(result.x, double(0.01))
+
+
+def test_undamped_steps_need_a_linear_residual():
+    """From here a Gauss-Newton step that lowers the sum of squares leads astray; scipy reaches the same value."""
+    result = least_squares(jennrich_sampson, double(3, 4))
+    assert result.converged
+    assert float(result.residual.square().sum()) == pytest.approx(259.5802, rel=1e-6)
+
+
 def test_stop_reasons():
     assert least_squares(rosenbrock, double(-1.2, 1), maximum_steps=3).stop_reason == "maximum steps"
     assert least_squares(rosenbrock, double(1, 1)).stop_reason == "converged: residual"

@@ -33,7 +33,7 @@ def test_exact_solutions(problem: Problem) -> None:
 
 def test_burgers_agrees_with_a_spectral_solution() -> None:
     problem = BurgersPeriodic(nu=0.05, mean=2.0, end=1.5)
-    grid = FourierGrid((0.0,), (2 * math.pi,), (256,))
+    grid = FourierGrid((0.0,), (2 * math.pi,), (512,))
     (x,) = grid.points()
     flux = -0.5 * grid.derivative(1)
     coefficients = etdrk4(

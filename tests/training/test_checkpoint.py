@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,7 @@ def test_after_a_real_kill(tmp_path):
     file = tmp_path / "checkpoint" / "state.pt"
     while not file.exists() or torch.load(file, weights_only=True)["step"] < 5:
         assert process.poll() is None
+        time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
     process.wait()
 

@@ -28,9 +28,7 @@ def read(path):
 def test_history_columns_survive_a_round_trip(tmp_path):
     history = History()
     history.append({"step": 1, "phase": "Adam", "seconds": 0.1, "loss": 2.0, "loss/a": 2.0})
-    history.append(
-        {"step": 2, "phase": "Adam", "seconds": 0.2, "loss": 1.0, "error/u": 0.5, "loss/a": 1.0, "weight/a": 1}
-    )
+    history.append({"step": 2, "phase": "Adam", "seconds": 0.2, "loss": 1.0, "error/u": 0.5, "loss/a": 1.0, "weight/a": 1})
     assert history.columns == ["step", "phase", "seconds", "loss", "loss/a", "weight/a", "error/u"]
     assert history["phase"].tolist() == ["Adam", "Adam"]
     np.testing.assert_array_equal(history["error/u"], [np.nan, 0.5])

@@ -13,6 +13,7 @@ from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes, faces
 from sciml.solvers.experts.expansion import Expansion, project
 
+FAR = 30.0  # times the tolerance: one cut will not be enough
 WORST = 0.1  # a box is cut if its tail is at least this part of the largest: the others may only be polluted by it
 
 
@@ -26,8 +27,9 @@ class Criterion:
 
     Attributes:
         axes: coordinates along which boxes are cut, and whose volume counts.
-        lags: how many derivatives fewer the equations take of every unknown than of the foremost one. A pressure acts
-            through its gradient: its tail counts as much as that of a velocity after multiplication by the box's width.
+        lags: power of the box's width by which the tail of every unknown counts: how many derivatives fewer the
+            equations take of it than of the foremost one, as a pressure acts through its gradient; less the derivatives
+            in the problem's derived fields, which are to be resolved as well.
         widths: half widths (d,) of the domain.
     """
 
@@ -39,7 +41,8 @@ class Criterion:
     def of(cls, problem: Problem, axes: Sequence[int]) -> Criterion:
         low, high = problem.domain.bounds
         orders = [max(problem.order(u, problem.coordinates[axis]) for axis in axes) for u in problem.unknowns]
-        return cls(tuple(axes), tuple(max(orders) - order for order in orders), (high - low) / 2)
+        derived = problem.derivatives["derived"].order if "derived" in problem.derivatives else 0
+        return cls(tuple(axes), tuple(max(orders) - order - derived for order in orders), (high - low) / 2)
 
     def tails(self, expansion: Expansion, whole: Tensor | None = None) -> Tensor:
         """Tails by direction (n, d), to be compared with the tolerance.
@@ -60,6 +63,15 @@ class Criterion:
         worst, place = tails[:, list(self.axes)].max(1)
         axis = torch.tensor(self.axes, device=tails.device)[place]
         return torch.where(worst > max(tolerance, WORST * float(worst.max())), axis, -1)
+
+    def refined(self, boxes: Boxes, tails: Tensor, tolerance: float) -> Boxes:
+        """``boxes`` cut as ``cuts`` says, and along a second axis too where both tails are far too large."""
+        first = self.cuts(tails, tolerance)
+        rest = torch.where(torch.arange(boxes.dimension, device=first.device) == first[:, None], -1.0, tails)
+        far = (rest.amax(1) > 0.5 * tails.amax(1)) & (rest.amax(1) > FAR * tolerance) & (first >= 0)
+        second = torch.where(far, rest.argmax(1), -1)
+        cut = first >= 0
+        return boxes.bisected(first).bisected(torch.cat([second[~cut], second[cut], second[cut]]))
 
     def joined(self, expansion: Expansion, tolerance: float) -> Boxes:
         """Boxes where neighbours of equal size are one wherever a single expansion serves both within ``tolerance``."""

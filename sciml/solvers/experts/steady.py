@@ -13,7 +13,8 @@ from sciml.solvers.experts.passes import Clock, Pass
 from sciml.solvers.experts.system import System
 from sciml.solvers.experts.tiling import Tiling
 
-UNSETTLED = 1.0  # tail of boxes on which Gauss-Newton did not settle
+ITERATIONS = 5  # of Gauss-Newton on boxes that may still be too coarse
+PATIENCE = 3  # rounds of them on fine boxes, before even finer ones are tried
 
 
 def refine(
@@ -28,20 +29,23 @@ def refine(
         start: an earlier solution to begin Gauss-Newton from.
     """
     criterion = Criterion.of(problem, range(boxes.dimension))
-    worst, cost = 1.0, 0.0
+    worst, cost, unsettled = 1.0, 0.0, 0
     while clock.allows(cost):
-        began = clock.spent
+        began, count = clock.spent, len(boxes)
         guess = None if start is None else project(start.values, boxes, basis)
-        # Until the boxes are fine enough, Gauss-Newton need not be more exact than they are.
-        solved = System(problem, tiling, boxes, basis).solve(guess, linear, tolerance=max(0.03 * tolerance, 0.1 * min(worst, 1.0)))
+        # While the boxes are coarse, Gauss-Newton need not be more exact than they are.
+        goal = max(0.03 * tolerance, 0.1 * min(worst, 1.0))
+        solved = System(problem, tiling, boxes, basis).solve(guess, linear, goal, ITERATIONS)
         start = Expansion(boxes, basis, solved.coefficients)
         held = criterion.tails(start)
-        if not solved.settled:
-            held = held.clamp(min=UNSETTLED)
         worst = float(held.max())
-        yield Pass(start, tolerance, 1, solved.iterations, resolved=worst <= tolerance)
-        if worst <= tolerance:
+        resolved = worst <= tolerance and solved.settled
+        yield Pass(start, tolerance, 1, solved.iterations, resolved=resolved)
+        if resolved:
             return
-        finer = tiling.trimmed(boxes.bisected(criterion.cuts(held, tolerance)))
-        cost = (clock.spent - began) * (len(finer) / len(boxes)) ** 1.3
-        boxes = finer
+        unsettled = 0 if solved.settled else unsettled + 1
+        if worst > tolerance:
+            boxes = tiling.trimmed(criterion.refined(boxes, held, tolerance))
+        elif unsettled > PATIENCE:
+            boxes = tiling.trimmed(boxes.bisected(held.argmax(1)))
+        cost = (clock.spent - began) * (len(boxes) / count) ** 1.3

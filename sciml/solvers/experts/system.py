@@ -46,7 +46,7 @@ class System:
             found = tiling.clipped(faces(boxes, axis, period))
             if len(found):
                 coupled.append(traces(problem, boxes, found, basis, WEIGHT))
-        self.skeleton = Skeleton(len(boxes), self.shape[1] * self.shape[2], coupled, boxes.low)
+        self.skeleton = Skeleton(boxes, self.shape[1] * self.shape[2], coupled)
 
     def residual(self, coefficients: Tensor) -> float:
         """Root of the sum of squares of everything that should vanish."""

@@ -1,0 +1,94 @@
+"""A solid between cross-sections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sciml.errors import InputError
+from sciml.shapes.optional import require
+from sciml.shapes.slices import Slices
+from sciml.shapes.surface import extract
+
+MARGIN = 0.1  # of the box in which a solid is looked for, in units of the diagonal of the contours' box
+Points = TypeVar("Points", np.ndarray, Tensor)
+
+
+@dataclass(frozen=True, repr=False)
+class Shape:
+    """Solids, one a label, that fill the space between cross-sections without overlaps.
+
+    Attributes:
+        slices: what it was reconstructed from; coordinates and units are theirs.
+        method: name of the way in which it was.
+        fields: (N, 3) -> (N, labels), negative inside, in the order of ``slices.labels``.
+    """
+
+    slices: Slices
+    method: str
+    fields: Callable[[Tensor], Tensor]
+
+    def __repr__(self) -> str:
+        return f"Shape({self.slices!r}, method={self.method!r})"
+
+    @cached_property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest coordinates (3,) of the box in which the solids lie."""
+        low, high = self.slices.bounds
+        margin = MARGIN * float(np.linalg.norm(high - low))
+        return low - margin, high + margin
+
+    @torch.no_grad()
+    def field(self, points: Points, label: int | str | None = None) -> Points:
+        """Values (N,) at ``points`` (N, 3) that are negative inside ``label``, or inside any."""
+        if isinstance(points, np.ndarray):
+            return self.field(torch.from_numpy(np.ascontiguousarray(points, dtype=np.float64)), label).numpy()
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise InputError(f"points must be (N, 3), got {tuple(points.shape)}")
+        labels = self.slices.labels
+        values = self.fields(points)
+        columns = list(values.unbind(1))
+        for k, name in enumerate(labels):
+            for winner in self.slices.winners(name):
+                columns[k] = torch.maximum(columns[k], -values[:, labels.index(winner)])
+        if label is None:
+            value = torch.stack(columns).amin(0)
+        else:
+            # Of several labels that claim a point the one deepest inside has it.
+            value = columns.pop(labels.index(self.slices.label(label)))
+            if columns:
+                value = torch.maximum(value, (value - torch.stack(columns).amin(0)) / 2)
+        low, high = (torch.from_numpy(bound).to(points) for bound in self.bounds)
+        return torch.maximum(value, torch.maximum(low - points, points - high).amax(1))
+
+    def occupancy(self, points: Points, label: int | str | None = None) -> Points:
+        """Whether ``points`` (N, 3) lie inside ``label``, or inside any: bool (N,)."""
+        return self.field(points, label) < 0
+
+    def mesh(self, resolution: int = 128, label: int | str | None = None) -> Any:
+        """The closed surface of ``label``, a ``trimesh.Trimesh`` that faces outward.
+
+        Its ``export("shape.ply")`` also writes OBJ, STL and GLB. The field is evaluated only near the surface.
+
+        Args:
+            resolution: cells along the longest side of the box in which the solids lie.
+            label: may be left out when there is only one.
+
+        Raises:
+            InputError: no such label, a resolution below 8, or no solid at all.
+        """
+        trimesh = require("trimesh", "a mesh")
+        if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 8:
+            raise InputError(f"resolution must be a whole number of at least 8 cells, got {resolution!r}")
+        number = self.slices.label(label)
+        seeds = np.concatenate([c.vertices for plane in self.slices.planes for c in plane.contours if c.label == number])
+        vertices, faces, _ = extract(lambda points: self.field(points, number), *self.bounds, resolution, seeds)
+        if not len(faces):
+            raise InputError(f"{self.slices.names[number]} encloses nothing at resolution {resolution}; raise it")
+        return trimesh.Trimesh(vertices, faces, process=False)
