@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from sciml.geometry import Disk, Interval, Time
+from sciml.geometry import Disk, Domain, Interval, Time
 from sciml.jets import Jet
 from sciml.problem import Condition, Dirichlet, Initial, Periodic, Problem
 from sciml.reference import cole_hopf
@@ -37,7 +38,7 @@ class BurgersPeriodic(Problem):
     unknowns = ("u",)
 
     @property
-    def domain(self) -> Interval:  # type: ignore[override]
+    def domain(self) -> Domain:
         return Interval("x", 0, 2 * math.pi) * Time("t", 0, self.end)
 
     def equations(self, u: Jet, x: Jet, t: Jet) -> dict[str, Jet]:
@@ -72,7 +73,7 @@ class VariableConvection(Problem):
     unknowns = ("u",)
     domain = Interval("x", 0, 2 * math.pi) * Time("t", 0, 1)
 
-    def equations(self, u: Jet, x: Jet, t: Jet) -> dict[str, Jet]:
+    def equations(self, u: Jet, x: Any, t: Any) -> dict[str, Jet]:
         return {"convection": u.t + (self.mean + self.variation * torch.cos(x)) * u.x}
 
     def conditions(self) -> list[Condition]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from sciml.errors import InputError
-from sciml.optim.implicit import Residual, differentiate_optimum, linearise
+from sciml.optim.implicit import Function, differentiate_optimum, linearise
 from sciml.optim.linear import linear_least_squares
 
 _REASONS = np.array(
@@ -53,10 +53,11 @@ class LeastSquaresResult:
 
 
 def least_squares(
-    residual: Residual,
+    residual: Function,
     start: Tensor,
     *args: object,
-    jacobian: Callable[..., Tensor] | None = None,
+    jacobian: Function | None = None,
+    hessian: Function | None = None,
     maximum_steps: int = 200,
     residual_tolerance: float = 1e-14,
     gradient_tolerance: float = 1e-10,
@@ -68,11 +69,12 @@ def least_squares(
 
     ``residual`` maps (..., n) to (..., m), each problem of the leading dimensions by itself; ``start`` (..., n)
     broadcasts against the leading dimensions of what it returns. The computation is in float64: ``start`` and the
-    floating-point tensors in ``args`` are converted. ``jacobian(x, *args)`` (..., m, n) spares the forward computation
-    automatic differentiation, whose cost is that of about n residuals.
+    floating-point tensors in ``args`` are converted. ``jacobian(x, *args)`` (..., m, n) spares the steps automatic
+    differentiation, which costs about n residuals each.
 
     ``result.x`` is differentiable, repeatedly, with respect to every tensor in ``args`` that requires a gradient (see
-    ``differentiate_optimum``), not with respect to ``start``; it is as accurate as the problem has converged.
+    ``differentiate_optimum``, also for ``hessian``), not with respect to ``start``. The derivative is as accurate as the
+    problem has converged.
 
     The steps solve min |J s + r|^2 + damping |D s|^2, D the largest column norms of J met so far (Marquardt 1963, More
     1978), by ``linear_least_squares`` with ``method``. Gauss-Newton steps (no damping) are tried first and kept up
@@ -101,7 +103,7 @@ def least_squares(
         x, r, reason, steps = _minimise(
             evaluate, x, maximum_steps, residual_tolerance, gradient_tolerance, step_tolerance, damping, method
         )
-    optimum = differentiate_optimum(residual, x, *values)
+    optimum = differentiate_optimum(residual, x, *values, hessian=hessian)
     if optimum.requires_grad:
         r = residual(optimum, *values)
     converged = (reason >= _RESIDUAL) & (reason <= _DECREASE)
@@ -199,7 +201,7 @@ def _double(value: object) -> object:
     return value.to(torch.float64) if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
-def _broadcast_start(residual: Residual, start: Tensor, args: list[object]) -> Tensor:
+def _broadcast_start(residual: Function, start: Tensor, args: list[object]) -> Tensor:
     """``start`` in float64, expanded to the batch that ``residual`` returns; checks shapes and hidden gradients."""
     x = start.detach().to(torch.float64)
     if x.ndim == 0:

@@ -44,8 +44,8 @@ def linear_least_squares(matrix: Tensor, rhs: Tensor, *, method: str = "auto", r
     - ``"auto"``: QR, and a singular value decomposition for the problems of numerically deficient rank (condition above
       1e12, or m < n), which get the solution of minimum norm in the scaled unknowns.
     - ``"svd"``: the singular value decomposition for all.
-    - ``"cholesky"``: normal equations, up to 2 times faster than QR but with half its digits; where the factorisation
-      fails it is retried with a growing ridge.
+    - ``"cholesky"``: normal equations, somewhat faster than QR but with half its digits; where the factorisation fails
+      it is retried with a growing ridge.
 
     ``x`` is differentiable with respect to both inputs, repeatedly: the derivative is that of the normal equations,
     solved with the factor of the forward pass.

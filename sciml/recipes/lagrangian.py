@@ -95,8 +95,11 @@ def lagrangian(
     count = len(solver.windows)
     if seconds is None and steps is None:
         seconds = 30.0 * count
-    share = {"seconds": seconds and seconds / count, "steps": steps and max(1, steps // count)}
-    phases = [phase for number in range(count) for phase in _phases(loss, number + 1, **share)]
+    phases = [
+        phase
+        for number in range(count)
+        for phase in _phases(loss, number + 1, seconds and seconds / count, steps and max(1, steps // count))
+    ]
     trainer = Trainer(
         phases, [*callbacks, Relabelling(len(phases) // count)], loggers, folder=folder, seed=seed, progress=progress
     )
@@ -108,8 +111,8 @@ def _phases(loss: str, window: int, seconds: float | None, steps: int | None) ->
     if loss == "mean_squares":
         sampler = ResidualAdaptive(every=10)
         return [Phase(LevenbergMarquardt(), steps, seconds, sampler=sampler, name=f"least squares, window {window}")]
-    half = {"seconds": seconds and seconds / 2, "steps": steps and max(1, steps // 2)}
+    steps, seconds = steps and max(1, steps // 2), seconds and seconds / 2
     return [
-        Phase(Adam(1e-2), **half, weighting=Norms(), sampler=Uniform(), name=f"Adam, window {window}"),
-        Phase(LBFGS(), **half, name=f"L-BFGS, window {window}"),
+        Phase(Adam(1e-2), steps, seconds, weighting=Norms(), sampler=Uniform(), name=f"Adam, window {window}"),
+        Phase(LBFGS(), steps, seconds, name=f"L-BFGS, window {window}"),
     ]

@@ -38,9 +38,7 @@ class BoundaryFit:
         return self.basis(z) @ self.coefficients.to(x) + self.particular(z)
 
 
-def fit_boundary(
-    basis: Field, particular: Field, boundary: Callable[[int], tuple[Tensor, Tensor]], n: int
-) -> BoundaryFit:
+def fit_boundary(basis: Field, particular: Field, boundary: Callable[[int], tuple[Tensor, Tensor]], n: int) -> BoundaryFit:
     """Fit ``basis`` to boundary values.
 
     Args:

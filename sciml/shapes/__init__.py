@@ -15,6 +15,7 @@ from sciml.shapes.metrics import surface_distances as surface_distances
 from sciml.shapes.picture import plot_shape as plot_shape
 from sciml.shapes.read import is_mesh as is_mesh
 from sciml.shapes.read import read_slices as read_slices
+from sciml.shapes.reconstruct import choose as choose
 from sciml.shapes.reconstruct import reconstruct as reconstruct
 from sciml.shapes.shape import Shape as Shape
 from sciml.shapes.slices import Contour as Contour
@@ -27,6 +28,7 @@ __all__ = [
     "Plane",
     "Shape",
     "Slices",
+    "choose",
     "dice",
     "euler_characteristic",
     "iou",

@@ -11,6 +11,7 @@ import torch
 
 from sciml.errors import InputError
 from sciml.geometry import Mesh
+from sciml.geometry.mesh import Triangles
 from sciml.shapes.loops import trace
 from sciml.shapes.optional import require
 from sciml.shapes.slices import Contour, Plane, Slices
@@ -23,7 +24,8 @@ def load_mesh(path: str | Path) -> Any:
         InputError: the file cannot be read, or its surface is not closed.
     """
     trimesh = require("trimesh", "a mesh")
-    surface = Mesh(("x", "y", "z"), path)._facets  # the checks are the geometry room's
+    surface = Mesh(("x", "y", "z"), path)._facets  # read and checked by the geometry room
+    assert isinstance(surface, Triangles)
     return trimesh.Trimesh(surface.vertices, surface.faces, process=False)
 
 
@@ -88,4 +90,8 @@ def _section(vertices: np.ndarray, faces: np.ndarray, plane: Plane) -> tuple[Con
     a, b = edges.T
     share = (height[a] / (height[a] - height[b]))[:, None]
     points = vertices[a] + share * (vertices[b] - vertices[a])
-    return tuple(Contour(points[loop]) for loop in loops)
+    # several edges are cut at one point where the plane goes through their common vertex
+    same = 1e-11 * float(np.ptp(vertices, axis=0).max())
+    contours = [points[loop] for loop in loops]
+    contours = [loop[np.abs(loop - np.roll(loop, 1, axis=0)).max(1) > same] for loop in contours]
+    return tuple(Contour(contour) for contour in contours if len(contour) > 2)

@@ -20,7 +20,7 @@ def plot_shape(slices: Slices, meshes: Mapping[str, Any]) -> Figure:
     """The contours on the left, the meshes by name on the right, seen from the same place."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
-    from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
+    from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection  # type: ignore[import-untyped]
 
     figure = Figure(figsize=(9, 4.4), dpi=RESOLUTION, layout="constrained")
     left, right = (figure.add_subplot(1, 2, k, projection="3d") for k in (1, 2))
@@ -34,9 +34,7 @@ def plot_shape(slices: Slices, meshes: Mapping[str, Any]) -> Figure:
         corners = mesh.triangles
         if len(corners) > FACES:  # matplotlib draws too slowly otherwise
             corners = _coarser(mesh, float((high - low).max()) / 60)
-        right.add_collection3d(
-            Poly3DCollection(corners, facecolors=[colormaps["tab10"](k % 10)], shade=True, lightsource=None)
-        )
+        right.add_collection3d(Poly3DCollection(corners, facecolors=[colormaps["tab10"](k % 10)], shade=True, linewidths=0))
     for panel, title in ((left, f"{len(slices)} planes"), (right, ", ".join(meshes) if len(meshes) > 1 else "surface")):
         panel.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]), title=title)
         panel.set_box_aspect(np.maximum(high - low, 1e-3 * (high - low).max()))

@@ -28,19 +28,28 @@ def reconstruct(slices: Slices, method: str | Method = "auto") -> Shape:
     Raises:
         InputError: an unknown method, planes that it cannot use, fewer than two planes, or no contour on any.
     """
+    if isinstance(method, str):
+        name = choose(slices, method)
+        return Shape(slices, name, METHODS[name](slices))
+    choose(slices, "auto")
+    return Shape(slices, getattr(method, "__name__", type(method).__name__), method(slices))
+
+
+def choose(slices: Slices, method: str) -> str:
+    """The name of the method that ``reconstruct`` will use; raises its errors without its work."""
     if len(slices) < 2:
         raise InputError("slices must have at least two planes to fill the space between, got one")
     _ = slices.bounds  # an InputError when there is no contour
-    if not isinstance(method, str):
-        return Shape(slices, getattr(method, "__name__", type(method).__name__), method(slices))
-    name = automatic(slices) if method == "auto" else method
-    if name not in METHODS:
+    if method == "auto":
+        return _automatic(slices)
+    if method not in METHODS:
         raise InputError(f"there is no method {method!r}; {nearest(method, [*METHODS, 'auto'])}")
-    return Shape(slices, name, METHODS[name](slices))
+    if method == "linear" and not slices.parallel:
+        raise InputError('method "linear" needs parallel planes and these are not; use method "rbf"')
+    return method
 
 
-def automatic(slices: Slices) -> str:
-    """The method that suits ``slices``."""
+def _automatic(slices: Slices) -> str:
     if not slices.parallel:
         return "rbf"
     normal = slices.planes[0].normal

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sciml.geometry import Domain
 from sciml.jets import Jet, JetTensor, MultiIndex, MultiIndexSet, taylor
 from sciml.nn import MLP, Normalization, PeriodicEmbedding
 
-Start = Callable[[Tensor], list[Jet]]
-"""One jet for every unknown, in the labels, of what characteristics start with at ``labels`` (N, d)."""
+Start = Callable[[Tensor, MultiIndexSet], list[Jet]]
+"""Jets in the labels, at ``labels`` (N, d), of where characteristics start or of what they carry then."""
 
 _ITERATIONS = 100  # of the inversion on a line; bisection alone reaches rounding in about 60
 _STAGES = 8  # in time, of the inversion in two and more dimensions
@@ -22,9 +23,9 @@ _LAST_STAGE = 20  # Newton steps of the last one, 2 of the others
 class Characteristics(nn.Module):
     """X(xi, t) and W(xi, t), exact where the characteristics start.
 
-    ``X = X0 + elapsed * (drift + spread * network)`` and ``W = W0 + elapsed * rate * network``. The labels of the
-    initial family are the positions at its first time. Those of a family that enters through one end of an interval
-    are the times of entry; they take the place of the position among the coordinates.
+    ``X = X0 + elapsed * (drift + spread * network)`` and ``W = W0 + elapsed * rate * network``. Labels are the
+    positions X0 at the first time unless an origin is given. Those of a family that enters through one end of an
+    interval are the times of entry; they take the place of the position among the coordinates.
 
     The networks' last layers are zero at first: characteristics then are parallel, and do not cross.
 
@@ -34,6 +35,7 @@ class Characteristics(nn.Module):
         low, high: bounds (d,) of the labels and of time.
         periods: of the periodic coordinates, by name.
         start: what the characteristics carry when they start.
+        origin: where those start that are not labelled by it.
         unknowns: how many there are.
         entrance: position of the end that they enter through; None for the initial family.
         orientation: sign of X_xi on a line.
@@ -55,6 +57,7 @@ class Characteristics(nn.Module):
         start: Start,
         unknowns: int,
         *,
+        origin: Start | None = None,
         entrance: float | None = None,
         orientation: float = 1.0,
         shared: bool = False,
@@ -63,7 +66,8 @@ class Characteristics(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.names, self.start, self.entrance, self.periods = tuple(names), start, entrance, dict(periods)
+        self.names, self.periods = tuple(names), dict(periods)
+        self.start, self.origin, self.entrance = start, origin, entrance
         self.time = time
         self.space = [axis for axis in range(len(names)) if axis != self.time]
         self.low, self.high, self.orientation = low, high, orientation
@@ -72,39 +76,52 @@ class Characteristics(nn.Module):
         features = len(names) + len(periods)
         self.branches = nn.ModuleList(MLP(features, out, width, depth, generator=generator) for out in outputs)
         for branch in self.branches:
-            nn.init.zeros_(branch.layers[-1].weight)  # type: ignore[union-attr, index, arg-type]
+            nn.init.zeros_(branch.layers[-1].weight)  # type: ignore[union-attr, index]
         self.register_buffer("drift", torch.zeros(len(self.space)))
         self.register_buffer("spread", torch.ones(len(self.space)))
         self.register_buffer("rate", torch.ones(unknowns))
         self._last: tuple[Tensor, MultiIndexSet, Any] | None = None
 
-    def forward(self, points: Any, start: Any) -> Any:
-        """Positions and states (N, space + unknowns) at labels and times ``points`` (N, d); a jet or a tensor each."""
+    def forward(self, points: Any, origin: Any, start: Any) -> Any:
+        """Positions and states (N, space + unknowns) at labels and times ``points`` (N, d); jets or tensors all."""
         time, label = points[..., self.time : self.time + 1], points[..., self.space]
-        origin, elapsed = label, time - float(self.low[self.time])
-        if self.entrance is not None:
-            origin, elapsed = 0 * label + self.entrance, time - label
+        elapsed = time - (float(self.low[self.time]) if self.entrance is None else label)
+        if origin is None:
+            origin = label if self.entrance is None else 0 * label + self.entrance
         features = self.embedding(points)
         out = torch.cat([branch(features) for branch in self.branches], dim=-1)
         position = origin + elapsed * (self.drift + self.spread * out[..., : len(self.space)])
         return torch.cat([position, start + elapsed * (self.rate * out[..., len(self.space) :])], dim=-1)
 
+    def sample(self, domain: Domain, n: int, generator: torch.Generator, method: str) -> Tensor:
+        """Labels and times (n, d), uniformly from ``domain`` or, of those that enter, from all times after entry."""
+        low, high = self.low.to(generator.device), self.high.to(generator.device)
+        if self.entrance is None:
+            points = domain.sample(n, generator, method=method)
+            begin, end = (bound[self.time] for bound in domain.bounds)
+            unit = (points[:, self.time] - begin) / (end - begin)
+            points[:, self.time] = low[self.time] + (high - low)[self.time] * unit
+            return points
+        unit = torch.rand(n, 2, generator=generator, device=generator.device, dtype=low.dtype)
+        return low + (high - low) * unit.sort(dim=1, descending=self.time == 0).values
+
     def jets(self, points: Tensor, indices: MultiIndexSet, expand: bool = False) -> tuple[list[Jet], list[Jet]]:
         """Jets in label and time of the positions and of the unknowns."""
-        start = self._start(points, indices)
-        jets = taylor(lambda inputs: self(inputs, start), points, self.names, indices, expand)
+        origin, start = self._start(points, indices)
+        jets = taylor(lambda inputs: self(inputs, origin, start), points, self.names, indices, expand)
         return jets[: len(self.space)], jets[len(self.space) :]
 
-    def positions(self, points: Tensor) -> Tensor:
-        """Shape (N, space)."""
-        return self(points, points.new_zeros(len(self.rate)))[..., : len(self.space)]
+    def position_jets(self, points: Tensor, indices: MultiIndexSet) -> list[Jet]:
+        """Jets in label and time of the positions alone."""
+        zero = points.new_zeros(len(self.rate))
+        origin = None if self.origin is None else self._fixed(self.origin(points, indices), indices)
+        jets = taylor(lambda inputs: self(inputs, origin, zero), points, self.names, indices)
+        return jets[: len(self.space)]
 
     def motion(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Positions (N, space), their Jacobian by label (N, space, space) and their velocity (N, space)."""
         d = len(self.names)
-        indices = MultiIndexSet([tuple(int(a == b) for b in range(d)) for a in range(d)], d)
-        zero = points.new_zeros(len(self.rate))
-        jets = taylor(lambda inputs: self(inputs, zero), points, self.names, indices)[: len(self.space)]
+        jets = self.position_jets(points, MultiIndexSet([tuple(int(a == b) for b in range(d)) for a in range(d)], d))
         values = torch.stack([x.value for x in jets], -1)
         slopes = [torch.stack([x.d(name).value for x in jets], -1) for name in self.names]
         return values, torch.stack([slopes[axis] for axis in self.space], -1), slopes[self.time]
@@ -158,7 +175,7 @@ class Characteristics(nn.Module):
             return low, torch.full_like(time, float(self.high[axis]))
         # Displacements are periodic; those of two labels differ by less than the period, or their order would change.
         at_low = torch.where(torch.arange(points.shape[1], device=time.device) == axis, low[:, None], points)
-        label, period = points[:, axis] - (self.positions(at_low)[:, 0] - low), self.high[axis] - self.low[axis]
+        label, period = points[:, axis] - (self.motion(at_low)[0][:, 0] - low), self.high[axis] - self.low[axis]
         return label - float(period), label + float(period)
 
     def _continued(self, points: Tensor) -> Tensor:
@@ -179,21 +196,25 @@ class Characteristics(nn.Module):
         return torch.finfo(like.dtype).eps ** 0.6 * float(self.high[axis] - self.low[axis])
 
     # ------------------------------------------------------------------------------------------------------------
-    @torch.enable_grad()
-    def _start(self, points: Tensor, indices: MultiIndexSet) -> JetTensor:
-        """What is carried at first, with its derivatives by label; kept for the next call at the same points."""
+    def _start(self, points: Tensor, indices: MultiIndexSet) -> tuple[JetTensor | None, JetTensor]:
+        """Where characteristics start and what they carry then; kept for the next call at the same points."""
         if self._last is None or self._last[0] is not points or self._last[1] is not indices:
-            jets = self.start(points)
-
-            def rows(members: list[MultiIndex]) -> Tensor:
-                return torch.stack([torch.stack([self._partial(jet, index) for jet in jets], -1) for index in members])
-
-            blocks = [rows([i for i in indices if sum(i) == order]).detach() for order in range(indices.order + 1)]
-            self._last = points, indices, JetTensor(blocks, indices)
+            with torch.enable_grad():
+                origin = None if self.origin is None else self._fixed(self.origin(points, indices), indices)
+                self._last = points, indices, (origin, self._fixed(self.start(points, indices), indices))
         return self._last[2]
 
-    def _partial(self, jet: Jet, index: MultiIndex) -> Tensor:
-        return torch.zeros_like(jet.value) if index[self.time] else jet.partial(index)
+    def _fixed(self, jets: list[Jet], indices: MultiIndexSet) -> JetTensor:
+        """One column for every jet, constant in time and without a graph."""
+
+        def column(jet: Jet, index: MultiIndex) -> Tensor:
+            return torch.zeros_like(jet.value) if index[self.time] else jet.partial(index)
+
+        def block(order: int) -> Tensor:
+            members = [index for index in indices if sum(index) == order]
+            return torch.stack([torch.stack([column(jet, index) for jet in jets], -1) for index in members]).detach()
+
+        return JetTensor([block(order) for order in range(indices.order + 1)], indices)
 
 
 def _embedding(names: Sequence[str], low: Tensor, high: Tensor, periods: Mapping[str, float]) -> nn.Module:

@@ -82,7 +82,8 @@ def entrances(problem: Problem) -> dict[float, tuple[Dirichlet, float]]:
                     "times (or space has several dimensions); keep Dirichlet only where they do, or use the pinn solver"
                 )
             (axis,) = problem.space_axes
-            for end, normal in set(zip(drawn.coordinates[:, axis].tolist(), drawn.normals[:, axis].tolist(), strict=True)):
+            assert drawn.normals is not None
+            for end, normal in zip(drawn.coordinates[:, axis].tolist(), drawn.normals[:, axis].tolist(), strict=True):
                 found[end] = (condition, normal)
     boundary = problem.domain.sample_boundary(_PROBES, torch.Generator().manual_seed(0))
     points = Points(boundary.points, normals=boundary.normals)

@@ -5,22 +5,23 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from sciml.errors import InputError
-from sciml.jets import Jet, MultiIndexSet, autograd
+from sciml.jets import Coordinate, Jet, MultiIndexSet, autograd
 from sciml.problem import INTERIOR, Dirichlet, Points, Problem
 from sciml.solvers.characteristics import Characteristics
 from sciml.solvers.inflow import boundary_values, check_conditions, entrances, initial_values, periods
-from sciml.solvers.quasilinear import along_characteristics, check_quasilinear, eulerian, speed
+from sciml.solvers.quasilinear import along_characteristics, check_quasilinear, eulerian, label_derivatives, pulled_back, speed
 from sciml.solvers.row_jacobian import row_jacobian
 from sciml.solvers.solver import Batch, Solver
 
 Form = Literal["corrected", "published"]
-_PROBES = 1024  # points at which speeds are looked at
+_FRESH = 0.1  # share of evenly spread labels when characteristics on a circle are labelled anew: then J > 0.1
+_PROBES = 4096  # labels at which the speed and J are looked at
 
 
 class Lagrangian(Solver):
@@ -70,16 +71,18 @@ class Lagrangian(Solver):
         check_quasilinear(problem)
         check_conditions(problem)
         ends = entrances(problem)
-        super().__init__(problem, {INTERIOR: points} | {condition.name: points // 2 for condition, _ in ends.values()})
+        self._keys = [INTERIOR, *(f"inflow_{position:g}" for position in ends)]
+        super().__init__(problem, dict.fromkeys(self._keys, points // 2) | {INTERIOR: points})
         self.form: Form = form
-        self._axis = problem.coordinates.index(problem.time)  # type: ignore[arg-type]
+        self._time = problem.time or ""  # check_quasilinear has made sure of it
+        self._axis = problem.coordinates.index(self._time)
         self._cuts = _cuts(problem, windows)
         if ends and len(self._cuts) > 2:
             raise InputError(f"windows={windows}: labels cannot be renewed where characteristics enter; leave windows=1")
         networks = {"shared": shared, "width": width, "depth": depth}
         self._configuration = {"points": points, "form": form, "windows": self._cuts[1:-1] or 1, **networks}
         order = max(sum(index) for index in problem.derivatives[INTERIOR])
-        self._indices = _label_derivatives(problem, order if order > 1 else 0)
+        self._indices = label_derivatives(problem, order if order > 1 else 0)
 
         low, high = problem.domain.bounds
         common: dict[str, Any] = {"unknowns": len(problem.unknowns), "generator": generator, **networks}
@@ -87,8 +90,12 @@ class Lagrangian(Solver):
         def initial(k: int) -> Characteristics:
             lower, upper = low.clone(), high.clone()
             lower[self._axis], upper[self._axis] = self._cuts[k], self._cuts[k + 1]
-            start = partial(self._carried, k - 1) if k else partial(self._declared, initial_values)
-            return Characteristics(problem.coordinates, self._axis, lower, upper, periods(problem), start, **common)
+            origin, start = None, partial(self._declared, initial_values)
+            if k:
+                origin, start = partial(self._places, k - 1), partial(self._carried, k - 1)
+            return Characteristics(
+                problem.coordinates, self._axis, lower, upper, periods(problem), start, origin=origin, **common
+            )
 
         def entering(position: float, condition: Dirichlet, normal: float) -> Characteristics:
             begin, end = low[self._axis].expand(2), high[self._axis].expand(2)
@@ -98,7 +105,7 @@ class Lagrangian(Solver):
             )
 
         self.windows = nn.ModuleList(initial(k) for k in range(len(self._cuts) - 1))
-        self.entering = nn.ModuleDict({c.name: entering(x, c, normal) for x, (c, normal) in ends.items()})
+        self.entering = nn.ModuleList(entering(x, c, normal) for x, (c, normal) in ends.items())
         self.register_buffer("current", torch.zeros((), dtype=torch.int64))
         self.to(device=device, dtype=dtype)
         self._name_terms()
@@ -110,7 +117,16 @@ class Lagrangian(Solver):
     @property
     def window(self) -> Characteristics:
         """The initial characteristics of the time window that is being trained."""
-        return self.windows[int(self.current)]  # type: ignore[return-value]
+        return self._begun()[-1]
+
+    def _begun(self) -> list[Characteristics]:
+        """The initial characteristics of all windows up to the one that is being trained."""
+        return [cast(Characteristics, window) for window in self.windows[: int(self.current) + 1]]
+
+    def _families(self) -> dict[str, Characteristics]:
+        """What is being trained, by the key of its labels in a batch."""
+        families = [self.window, *(cast(Characteristics, family) for family in self.entering)]
+        return dict(zip(self._keys, families, strict=True))
 
     def advance(self) -> bool:
         """Label the characteristics anew and go on with the next time window; False after the last one."""
@@ -122,64 +138,50 @@ class Lagrangian(Solver):
         return True
 
     def sample(self, generator: torch.Generator, method: str = "uniform", scale: int = 1) -> Batch:
-        batch = {INTERIOR: Points(self._sampled(self.window, scale * self.points[INTERIOR], generator, method))}
-        begin, end = self._cuts[0], self._cuts[-1]
-        for name in self.entering:
-            times = torch.rand(self.points[name], 2, generator=generator, device=generator.device, dtype=self.dtype)
-            entry_before_now = times.sort(dim=1, descending=self._axis == 0).values.to(self.device)
-            batch[name] = Points(begin + (end - begin) * entry_before_now)
-        return batch
-
-    def _sampled(self, window: nn.Module, n: int, generator: torch.Generator, method: str) -> Tensor:
-        """Labels and times (n, d) of a time window."""
-        labels = self.problem.domain.sample(n, generator, method=method, device=self.device, dtype=self.dtype)
-        begin, end = self._cuts[0], self._cuts[-1]
-        low, high = (float(bound[self._axis]) for bound in (window.low, window.high))  # type: ignore[index, union-attr]
-        labels[:, self._axis] = low + (high - low) * (labels[:, self._axis] - begin) / (end - begin)
-        return labels
+        families = self._families()
+        sizes = {key: self.points[key] * (scale if key == INTERIOR else 1) for key in families}
+        drawn = {key: f.sample(self.problem.domain, sizes[key], generator, method) for key, f in families.items()}
+        return {key: Points(labels.to(self.device, self.dtype)) for key, labels in drawn.items()}
 
     def residuals(self, batch: Batch) -> dict[str, Tensor]:
-        return {
-            term: residual for key, points in batch.items() for term, residual in self._terms(key, points.coordinates).items()
-        }
+        return {term: r for key, points in batch.items() for term, r in self._terms(key, points.coordinates).items()}
 
     def row_jacobian(self, batch: Batch, parameters: Sequence[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Residuals (N,) by term and their Jacobians (N, P) with respect to the flattened ``parameters``."""
         residuals: dict[str, Tensor] = {}
         jacobians: dict[str, Tensor] = {}
         for key, points in batch.items():
-            values, rows = row_jacobian(
-                lambda key=key, points=points: self._terms(key, points.coordinates, expand=True), parameters, len(points)
-            )
+            terms = partial(self._terms, key, points.coordinates, expand=True)
+            values, rows = row_jacobian(terms, parameters, len(points))
             residuals |= values
             jacobians |= rows
         return residuals, jacobians
 
     def _terms(self, key: str, labels: Tensor, expand: bool = False) -> dict[str, Tensor]:
-        problem, family = self.problem, self._family(key)
+        problem, family = self.problem, self._families()[key]
         positions, states = family.jets(labels, self._indices, expand)
-        columns = list(labels.unbind(-1))
-        for axis, position in zip(problem.space_axes, positions, strict=True):
-            columns[axis] = position.value
-        places = torch.stack(columns, dim=-1)
+        places = self._at(labels, positions)
         unknowns = dict(zip(problem.unknowns, states, strict=True))
         velocity = speed(problem, {name: jet.value for name, jet in unknowns.items()}, places)
         suffix = "" if key == INTERIOR else f"_{key}"
         residuals = {
-            f"characteristic_{name}{suffix}": position.d(problem.time).value - velocity[:, k]
+            f"characteristic_{name}{suffix}": position.d(self._time).value - velocity[:, k]
             for k, (name, position) in enumerate(zip(problem.space, positions, strict=True))
         }
-        rates = {name: jet.d(problem.time).value for name, jet in unknowns.items()}
+        rates = {name: jet.d(self._time).value for name, jet in unknowns.items()}
         jets = {name: self._in_space(positions, jet) for name, jet in unknowns.items()}
         along = along_characteristics(problem, jets, rates, places)
         return residuals | {f"{name}{suffix}": residual for name, residual in along.items()}
 
-    def _in_space(self, positions: list[Jet], state: Jet) -> Jet:
-        assert self.problem.time is not None
-        return eulerian(positions, state, self.problem.space, self.problem.time) if self.form == "corrected" else state
+    def _at(self, labels: Tensor, positions: list[Jet]) -> Tensor:
+        """Positions and times (N, d)."""
+        columns = list(labels.unbind(-1))
+        for axis, position in zip(self.problem.space_axes, positions, strict=True):
+            columns[axis] = position.value
+        return torch.stack(columns, dim=-1)
 
-    def _family(self, key: str) -> Characteristics:
-        return self.window if key == INTERIOR else self.entering[key]  # type: ignore[return-value]
+    def _in_space(self, positions: list[Jet], state: Jet) -> Jet:
+        return eulerian(positions, state, self.problem.space, self._time) if self.form == "corrected" else state
 
     # Evaluation -------------------------------------------------------------------------------------------------
     def fields(self, points: Tensor) -> dict[str, Tensor]:
@@ -209,35 +211,38 @@ class Lagrangian(Solver):
         One says that characteristics are parallel; near zero they cluster, below they cross and the solution is wrong.
         """
         found = []
-        for window in self.windows[: int(self.current) + 1]:
-            labels = self._sampled(window, 4 * _PROBES, torch.Generator().manual_seed(0), "sobol")
-            j = torch.linalg.det(window.motion(labels)[1])  # type: ignore[operator]
+        for window in self._begun():
+            labels = self._probes(window)
+            j = torch.linalg.det(window.motion(labels)[1])
             found.append((float(j.min()), float(labels[j.argmin(), self._axis])))
         return found
+
+    def _probes(self, window: Characteristics) -> Tensor:
+        labels = window.sample(self.problem.domain, _PROBES, torch.Generator().manual_seed(0), "sobol")
+        return labels.to(self.device, self.dtype)
 
     def configuration(self) -> dict[str, Any]:
         return self._configuration
 
     @classmethod
     def from_configuration(cls, problem: Problem, configuration: dict[str, Any]) -> Lagrangian:
+        """The untrained solver that ``configuration`` describes."""
         return cls(problem, **configuration)
 
     def _split(self, points: Tensor) -> list[tuple[Characteristics, Tensor]]:
         """The families, each with which (N,) of the points lie on one of its characteristics."""
-        last = int(self.current)
-        relabelled = points.new_tensor(self._cuts[1 : last + 1])
-        number = (points[:, self._axis, None] > relabelled).sum(1)
-        parts = [(window, number == k) for k, window in enumerate(self.windows[: last + 1])]
-        for family in self.entering.values():
-            # Beyond the characteristic that started at the end itself, those that entered later follow.
-            (axis,) = self.window.space
-            corner = points.clone()
-            corner[:, axis] = family.entrance
-            with torch.no_grad():
-                entered = family.orientation * (points[:, axis] - self.window.positions(corner)[:, 0]) > 0
-            parts[0] = (self.window, parts[0][1] & ~entered)
-            parts.append((family, entered))
-        return parts
+        begun = self._begun()
+        number = (points[:, self._axis, None] > points.new_tensor(self._cuts[1 : len(begun)])).sum(1)
+        parts = [(window, number == k) for k, window in enumerate(begun)]
+        for key, family in self._families().items():
+            if key != INTERIOR:
+                # Beyond the characteristic that started at the end itself are those that have entered since.
+                corner = points.clone()
+                corner[:, family.space] = cast(float, family.entrance)
+                distance = points[:, family.space] - self.window.motion(corner)[0].detach()
+                entered = family.orientation * distance[:, 0] > 0
+                parts = [(parts[0][0], parts[0][1] & ~entered), *parts[1:], (family, entered)]
+        return [part for part in parts if part[1].any()] or parts[:1]
 
     def _carried_with(self, family: Characteristics, points: Tensor) -> dict[str, Jet]:
         """Jets of the unknowns in physical coordinates, at ``points`` (N, d) on characteristics of ``family``."""
@@ -245,15 +250,16 @@ class Lagrangian(Solver):
         indices = self._indices
         if "derived" in self.problem.derivatives:
             order = max(sum(index) for index in self.problem.derivatives["derived"])
-            indices = indices | _label_derivatives(self.problem, max(1, order))
+            indices = indices | label_derivatives(self.problem, max(1, order))
         with torch.no_grad():
             positions, states = family.jets(labels, indices)
-        assert self.problem.time is not None
-        space, time = self.problem.space, self.problem.time
-        return dict(zip(self.problem.unknowns, [eulerian(positions, s, space, time) for s in states], strict=True))
+        jets = [eulerian(positions, state, self.problem.space, self._time) for state in states]
+        return dict(zip(self.problem.unknowns, jets, strict=True))
 
     # What characteristics start with ----------------------------------------------------------------------------
-    def _declared(self, values: Callable[[Problem, Tensor], Tensor], labels: Tensor) -> list[Jet]:
+    def _declared(
+        self, values: Callable[[Problem, Tensor], Tensor], labels: Tensor, indices: MultiIndexSet
+    ) -> list[Jet]:
         return autograd(lambda points: values(self.problem, points), labels, self.problem.coordinates)
 
     def _flowing_in(self, condition: Dirichlet, position: float, problem: Problem, labels: Tensor) -> Tensor:
@@ -261,30 +267,54 @@ class Lagrangian(Solver):
         end = torch.full_like(entry, position)
         return boundary_values(problem, condition, torch.cat([end, entry] if self._axis else [entry, end], dim=1))
 
-    def _carried(self, number: int, labels: Tensor) -> list[Jet]:
-        """Jets at the end of window ``number``, with which the characteristics labelled anew start."""
-        family = self.windows[number]
-        places = labels.clone()
-        places[:, self._axis] = family.high[self._axis]  # type: ignore[union-attr, index]
-        jets = self._carried_with(family, places)  # type: ignore[arg-type]
-        return [jets[name] for name in self.problem.unknowns]
+    def _places(self, number: int, labels: Tensor, indices: MultiIndexSet) -> list[Jet]:
+        """Where characteristics labelled anew start at the end of window ``number``.
+
+        That is their label; on a circle they stay dense where the old ones were, but not as dense.
+        """
+        names, axes = self.problem.coordinates, self.problem.space_axes
+        fresh = [Coordinate(names, axis, labels[:, axis]) for axis in axes]
+        if len(axes) > 1 or not periods(self.problem):
+            return list(fresh)
+        family, end = self._at_end(number, labels)
+        (old,) = family.position_jets(end, indices)
+        corner = end[:1].clone()
+        corner[:, axes[0]] = family.low[axes[0]]
+        shift = family.motion(corner)[0][0, 0].detach() - float(family.low[axes[0]])
+        return [(1 - _FRESH) * old + _FRESH * (fresh[0] + shift)]
+
+    def _carried(self, number: int, labels: Tensor, indices: MultiIndexSet) -> list[Jet]:
+        """What the characteristics that are labelled anew at the end of window ``number`` start with."""
+        origin = self._places(number, labels, indices)
+        family, places = self._at_end(number, labels)
+        places[:, list(self.problem.space_axes)] = torch.stack([place.value.detach() for place in origin], dim=-1)
+        jets = self._carried_with(family, places)
+        return [pulled_back(jets[name], origin, self.problem.space) for name in self.problem.unknowns]
+
+    def _at_end(self, number: int, labels: Tensor) -> tuple[Characteristics, Tensor]:
+        family, end = cast(Characteristics, self.windows[number]), labels.clone()
+        end[:, self._axis] = family.high[self._axis]
+        return family, end
 
     # Set-up -----------------------------------------------------------------------------------------------------
     @torch.no_grad()
     def _set_scales(self) -> None:
         """Mean and spread of the speed with which characteristics start, and of what they carry."""
         problem, window = self.problem, self.window
-        labels = self._sampled(window, _PROBES, torch.Generator().manual_seed(0), "sobol")
-        labels[:, self._axis] = float(window.low[self._axis])
-        values = {n: j.value.detach() for n, j in zip(problem.unknowns, window.start(labels), strict=True)}
-        velocity = speed(problem, values, labels)
+        labels = self._probes(window)
+        labels[:, self._axis] = window.low[self._axis]
+        positions, states = window.jets(labels, self._indices)
+        places = self._at(labels, positions)
+        values = {name: jet.value for name, jet in zip(problem.unknowns, states, strict=True)}
+        velocity = speed(problem, values, places)
         state = torch.stack(list(values.values()), dim=-1)
-        extent = (window.high - window.low).to(velocity)
+        low, high = (bound.to(velocity) for bound in problem.domain.bounds)
+        extent = high - low
         pace = extent[list(problem.space_axes)] / extent[self._axis]
-        for family in (window, *self.entering.values()):
-            family.drift.copy_(velocity.mean(0))  # type: ignore[union-attr, operator]
-            family.spread.copy_((velocity.amax(0) - velocity.amin(0)) / 2 + pace)  # type: ignore[union-attr, operator]
-            family.rate.copy_((state.std(0) + 0.1) / extent[self._axis])  # type: ignore[union-attr, operator]
+        for family in self._families().values():
+            family.drift.copy_(velocity.mean(0))
+            family.spread.copy_((velocity.amax(0) - velocity.amin(0)) / 2 + pace)
+            family.rate.copy_((state.std(0) + 0.1) / extent[self._axis])
 
     def _set_trainable(self) -> None:
         for k, window in enumerate(self.windows):
@@ -292,23 +322,14 @@ class Lagrangian(Solver):
 
     def _name_terms(self) -> None:
         batch = self.sample(torch.Generator().manual_seed(0))
-        self.term_points = {
-            term: key for key, points in batch.items() for term in self._terms(key, points.coordinates[:2])
-        }
+        self.term_points = {term: key for key, p in batch.items() for term in self._terms(key, p.coordinates[:2])}
         self.term_kinds = dict.fromkeys(self.term_points, "equation")
-
-
-def _label_derivatives(problem: Problem, order: int) -> MultiIndexSet:
-    """All derivatives in the labels up to ``order``, and the first in time."""
-    axis, d = problem.coordinates.index(problem.time), len(problem.coordinates)  # type: ignore[arg-type]
-    ranges = [range(1 if a == axis else order + 1) for a in range(d)]
-    spatial = [index for index in itertools.product(*ranges) if sum(index) <= order]
-    return MultiIndexSet([*spatial, tuple(int(a == axis) for a in range(d))], d)
 
 
 def _cuts(problem: Problem, windows: int | Sequence[float]) -> list[float]:
     """The ends of the time windows."""
     time = problem.domain.time
+    assert time is not None
     if isinstance(windows, int):
         if windows < 1:
             raise InputError(f"windows={windows} must be at least 1")

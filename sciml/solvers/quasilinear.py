@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from sciml.errors import InputError
-from sciml.jets import Field, Jet
+from sciml.jets import Field, Jet, MultiIndexSet
 from sciml.problem import INTERIOR, Problem
 
 Slopes = Mapping[tuple[str, str], Tensor | float]
@@ -141,6 +142,30 @@ def eulerian(positions: Sequence[Jet], state: Jet, space: Sequence[str], time: s
         return jet.value
 
     return Field(state.names, partial)
+
+
+def pulled_back(field: Jet, places: Sequence[Jet], space: Sequence[str]) -> Jet:
+    """The jet in the labels of ``field``, given in physical coordinates at ``places``, which are functions of the labels."""
+
+    def partial(index: tuple[int, ...]) -> Tensor:
+        if not any(index):
+            return field.value
+        axis = next(axis for axis, order in enumerate(index) if order)
+        lower = tuple(order - (a == axis) for a, order in enumerate(index))
+        slopes = [
+            pulled_back(field.d(name), places, space) * place.d(field.names[axis])
+            for name, place in zip(space, places, strict=True)
+        ]
+        return sum(slope.partial(lower) for slope in slopes)  # type: ignore[return-value]
+
+    return Field(field.names, partial)
+
+
+def label_derivatives(problem: Problem, order: int) -> MultiIndexSet:
+    """All derivatives in the labels up to ``order``, and the first in time: what ``eulerian`` takes."""
+    time = tuple(int(name == problem.time) for name in problem.coordinates)
+    ranges = [range(1 if is_time else order + 1) for is_time in time]
+    return MultiIndexSet([time, *(index for index in itertools.product(*ranges) if sum(index) <= order)], len(time))
 
 
 def _determinant(matrix: Sequence[Sequence[Jet]]) -> Jet:

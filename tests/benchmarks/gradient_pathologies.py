@@ -23,18 +23,25 @@ METHODS = {"M1": (False, False), "M2": (True, False), "M3": (False, True), "M4":
 PER_PIECE = 128
 
 
-def setting(problem: str) -> tuple[Any, int, dict[str, int]]:
-    """The declared problem, the depth of the network (width 50), and the points of every term."""
+def setting(problem: str) -> tuple[Any, int, dict[str, int], dict[str, int]]:
+    """The declared problem, the depth of the network (width 50), the points of every term, and its boundary pieces.
+
+    The paper's loss adds the mean squares of the pieces, so that a term's own mean counts once for each.
+    """
     from sciml.registry import get_problem
 
     declared, depth = get_problem(problem), {"helmholtz": 3, "klein_gordon": 5, "cavity": 3}[problem]
-    points = {"interior": PER_PIECE}
+    points, pieces = {"interior": PER_PIECE}, {}
     for name, condition in declared.named_conditions().items():
         on = getattr(condition, "on", None)
         boundary = condition.kind in ("dirichlet", "neumann", "constraint")
-        pieces = len(on or declared.domain.boundary_names) if boundary else 1
-        points[name] = PER_PIECE * pieces
-    return declared, depth, points
+        pieces[name] = _pieces(declared.domain.space, on) if boundary else 1
+        points[name] = PER_PIECE * pieces[name]
+    return declared, depth, points, pieces
+
+
+def _pieces(space: Any, on: Any) -> int:
+    return len(on) if on else 2 * space.dimension  # the domains here are boxes
 
 
 def run(problem: str, method: str, seed: int, steps: int) -> dict[str, Any]:
@@ -55,16 +62,16 @@ def run(problem: str, method: str, seed: int, steps: int) -> dict[str, Any]:
     )
 
     annealing, modified = METHODS[method]
-    declared, depth, points = setting(problem)
+    declared, depth, points, pieces = setting(problem)
     network = (ModifiedMLP if modified else MLP)(
         len(declared.coordinates), len(declared.unknowns), width=50, depth=depth,
         generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
     solver = PINN(declared, network, points=points, dtype=torch.float32)
-    phase = Phase(
-        Adam(1e-3), steps=steps, schedule=ExponentialDecay(0.9, 1000), sampler=Uniform(),
-        weighting=GradientAnnealing() if annealing else None,
-    )  # fmt: skip
+    sums = Fixed({term: float(pieces[key]) for term, key in solver.term_points.items() if key in pieces})
+    weighting = Product(sums, GradientAnnealing()) if annealing else sums
+    schedule = ExponentialDecay(0.9, 1000)
+    phase = Phase(Adam(1e-3), steps=steps, schedule=schedule, sampler=Uniform(), weighting=weighting)
     began = time.perf_counter()
     result = Trainer([phase], seed=seed, progress=False, log_every=1000).fit(solver)
     seconds = time.perf_counter() - began

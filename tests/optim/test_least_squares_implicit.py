@@ -64,6 +64,25 @@ def test_exact_at_large_residual_where_the_root_form_is_not():
         assert low < root < high, root
 
 
+def test_given_hessian_is_used():
+    a, y = normal(2, 7, 2, seed=0), normal(7, seed=1).requires_grad_()
+    c = torch.tensor(0.2, dtype=torch.float64)
+    calls = []
+
+    def hessian(x, a, y, c):
+        calls.append(x)
+        product = (a @ x.unsqueeze(-1)).squeeze(-1)
+        weight = (1 + 2 * c * product) ** 2 + 2 * c * quadratic(x, a, y, c)
+        return a.mT @ (weight.unsqueeze(-1) * a)
+
+    gradients = [
+        torch.autograd.grad(least_squares(quadratic, torch.zeros(2).double(), a, y, c, hessian=given).x[:, 0].sum(), y)[0]
+        for given in (None, hessian)
+    ]
+    assert len(calls) == 1
+    torch.testing.assert_close(*gradients)
+
+
 def test_indefinite_hessian_falls_back_to_gauss_newton():
     """At x = 0 the residual (x + a, 3 - x^2) has H = 1 - 6: the Gauss-Newton part gives dx/da = -1."""
     a = torch.zeros(1).double().requires_grad_()

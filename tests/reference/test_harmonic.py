@@ -66,9 +66,11 @@ def test_the_bound_shows_a_basis_that_is_too_small() -> None:
     def zero(z: Tensor) -> Tensor:
         return torch.zeros_like(z.real)
 
-    errors = [fit_boundary(lambda z: torch.linalg.vander(z, N=n).real, zero, boundary, 40).error for n in (3, 4)]
-    assert errors[0] == pytest.approx(1)
-    assert errors[1] < 1e-14
+    def error(powers: int) -> float:
+        return fit_boundary(lambda z: torch.linalg.vander(z, N=powers).real, zero, boundary, 40).error
+
+    assert error(3) == pytest.approx(1)
+    assert error(4) < 1e-14
 
 
 def test_the_type_of_the_points_is_kept() -> None:

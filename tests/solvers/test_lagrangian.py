@@ -46,7 +46,7 @@ def test_values_at_the_start_and_periodicity_hold_for_any_weights() -> None:
     start = torch.stack([x, torch.zeros_like(x)], 1)
     assert torch.allclose(solver.fields(start)["u"], 5 + torch.sin(x), atol=1e-13)
     late = torch.stack([x, torch.full_like(x, 0.7)], 1)
-    moved = solver.window.positions(late + torch.tensor([2 * math.pi, 0.0])) - solver.window.positions(late)
+    moved = solver.window.motion(late + torch.tensor([2 * math.pi, 0.0], dtype=late.dtype))[0] - solver.window.motion(late)[0]
     assert torch.allclose(moved, torch.full_like(moved, 2 * math.pi), atol=1e-12)
     left, right = (torch.tensor([[edge, 0.7]], dtype=torch.float64) for edge in (0.0, 2 * math.pi))
     assert torch.allclose(solver.fields(left)["u"], solver.fields(right)["u"], atol=1e-12)
@@ -70,7 +70,7 @@ def test_labels_invert_positions(problem: Problem) -> None:
         if rows.any():
             labels = family.labels(points[rows])
             # Between the first to enter and the first that was inside there is a gap until both are trained.
-            error = (family.positions(labels) - points[rows][:, family.space])[labels[:, 0] > 1e-9]
+            error = (family.motion(labels)[0] - points[rows][:, family.space])[labels[:, 0] > 1e-9]
             if family.periods:
                 error = torch.remainder(error + math.pi, 2 * math.pi) - math.pi
             assert float(error.detach().abs().max()) < 1e-10
@@ -117,7 +117,7 @@ def test_both_forms_of_burgers() -> None:
     labels = torch.cat([published.labels(points), t[:, None]], 1)
     decay = torch.exp(-0.1 * t)
     xi = labels[:, 0]
-    place = published.window.positions(labels)[:, 0].detach()
+    place = published.window.motion(labels)[0][:, 0].detach()
     assert float((published.fields(points)["u"] - 1 - decay * torch.sin(xi)).abs().max()) < 1e-3
     assert float((place - xi - t - (1 - decay) / 0.1 * torch.sin(xi)).abs().max()) < 1e-3
 
@@ -129,41 +129,52 @@ def test_both_forms_of_burgers() -> None:
 
 
 def test_a_bump_goes_round() -> None:
-    solver = train(Rotation(turns=0.25, width=0.3), steps=12)
-    assert Solution(solver.problem, solver).relative_l2["u"] < 1e-3  # type: ignore[index]
+    solver = train(Rotation(turns=0.25, width=0.3), steps=25, points=300)
+    assert Solution(solver.problem, solver).relative_l2["u"] < 2e-3  # type: ignore[index]
 
 
 def test_what_flows_in_and_what_flows_out() -> None:
-    solver = train(InflowConvection(frequency=3.0), steps=6, points=150, width=8)
+    solver = train(InflowConvection(frequency=3.0), steps=15, points=150, width=8)
     assert Solution(solver.problem, solver).relative_l2["u"] < 1e-3  # type: ignore[index]
 
 
-def test_a_new_window_starts_where_the_last_one_ended() -> None:
-    solver = perturbed(BurgersPeriodic(), windows=[0.4])
-    at_end = torch.tensor([[1.0, 0.4], [4.0, 0.4]], dtype=torch.float64)
-    before = solver.fields(at_end)["u"]
-    assert [p.requires_grad for p in solver.windows[1].parameters()] == [False] * 12
+@pytest.mark.parametrize("problem", [BurgersPeriodic(), Rotation()], ids=lambda p: type(p).__name__)
+def test_a_new_window_starts_where_the_last_one_ended(problem: Problem) -> None:
+    solver = perturbed(problem, size=0.1, windows=[0.4])
+    points = problem.domain.sample(20, generator())
+    points[:, -1] = 0.4
+    before = solver.fields(points)["u"]
+    assert not any(p.requires_grad for p in solver.windows[1].parameters())
     assert solver.advance()
-    assert [p.requires_grad for p in solver.windows[0].parameters()] == [False] * 12
-    positions, (state,) = solver.window.jets(at_end, solver._indices)
-    assert torch.allclose(positions[0].value, at_end[:, 0])
-    assert torch.allclose(state.value, before, atol=1e-10)
-    step = 1e-4
-    sides = [solver.fields(at_end + torch.tensor([s, 0.0]))["u"] for s in (-step, 0.0, step)]
-    assert torch.allclose(state.x.value, (sides[2] - sides[0]) / (2 * step), rtol=1e-5)
-    assert torch.allclose(state.xx.value, (sides[2] - 2 * sides[1] + sides[0]) / step**2, rtol=1e-3)
+    assert not any(p.requires_grad for p in solver.windows[0].parameters())
+    assert torch.equal(solver.fields(points)["u"], before)
+    old, new = (solver._carried_with(window, points)["u"] for window in solver.windows)
+    assert torch.allclose(new.value, before, atol=1e-10)
+    orders = [index for index in solver._indices if not index[-1]]
+    assert len(orders) == (3 if len(problem.space) == 1 else 1)
+    for index in orders:
+        assert torch.allclose(old.partial(index), new.partial(index), rtol=1e-6, atol=1e-6)
     assert not solver.advance()
 
 
+def test_characteristics_labelled_anew_are_not_clustered() -> None:
+    solver = perturbed(BurgersPeriodic(), size=0.5, windows=[0.5])
+    solver.advance()
+    points = solver.sample(generator())["interior"].coordinates.clone()
+    points[:, 1] = 0.5
+    fresh, old = (torch.linalg.det(window.motion(points)[1]).detach() for window in reversed(solver.windows))
+    torch.testing.assert_close(fresh, 0.1 + 0.9 * old)
+
+
 def test_windows_are_trained_one_after_another_and_saved(tmp_path) -> None:
-    solution = sciml.solve(ConvectionDiffusion(nu=0.1), "lagrangian", windows=2, steps=8, width=8, points=100, progress=False)
+    solution = sciml.solve(ConvectionDiffusion(nu=0.1), "lagrangian", windows=2, steps=16, width=8, points=150, progress=False)
     assert solution.relative_l2["u"] < 1e-2  # type: ignore[index]
     solver = solution.solver
     restored = Lagrangian.from_configuration(solver.problem, solver.configuration())
     restored.load_state_dict(solver.state_dict())
     points = solver.problem.domain.sample(50, generator())
     assert torch.equal(restored.fields(points)["u"], solver.fields(points)["u"])
-    assert [p.requires_grad for p in restored.windows[1].parameters()] == [True] * 12
+    assert all(p.requires_grad for p in restored.windows[1].parameters())
 
 
 def test_crossing_characteristics_are_told() -> None:

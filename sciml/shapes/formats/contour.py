@@ -1,10 +1,10 @@
 """The ``.contour`` format of planar cross-sections: edges with the materials on their two sides.
 
-    planes
-    A B C E                                   for every plane: A x + B y + C z = E
-    vertices edges
-    x y z                                     for every vertex
-    i j left right                            for every edge, vertices counted from 0; material 0 is outside
+planes
+A B C E                                   for every plane: A x + B y + C z = E
+vertices edges
+x y z                                     for every vertex
+i j left right                            for every edge, vertices counted from 0; material 0 is outside
 """
 
 from __future__ import annotations

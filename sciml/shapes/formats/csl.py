@@ -1,10 +1,10 @@
 """The ``.csl`` format of planar cross-sections.
 
-    CSLC
-    planes labels
-    number vertices components A B C D        for every plane: A x + B y + C z + D = 0
-    x y z                                     for every vertex
-    size[hP] label i_1 ... i_size             for every component; hP: a hole in component P of this plane
+CSLC
+planes labels
+number vertices components A B C D        for every plane: A x + B y + C z + D = 0
+x y z                                     for every vertex
+size[hP] label i_1 ... i_size             for every component; hP: a hole in component P of this plane
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _plane(tokens: Tokens, number: int, repairs: list[str]) -> Plane:
         size, parent = _size(tokens, what)
         label = tokens.integer(f"the label of {what}", least=-(2**31))
         rows = tokens.integers(size, what)
-        if len(rows) and not (0 <= rows.min() and rows.max() < vertices):
+        if len(rows) and not (rows.min() >= 0 and rows.max() < vertices):
             raise InputError(f"{tokens.path}: {what} names vertex {rows.max()} of {vertices}, counted from 0")
         if parent is not None:
             if not parent < index:

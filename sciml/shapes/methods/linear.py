@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sciml.errors import InputError
 from sciml.geometry.facets import Segments
 from sciml.shapes.frame import Frame
 from sciml.shapes.loops import fill
@@ -21,16 +20,11 @@ DEPTH_GRID = 32  # points a side, at which the depth of a cross-section is measu
 
 
 def linear(slices: Slices) -> Callable[[Tensor], Tensor]:
-    """A field (N, 3) -> (N, labels), negative inside.
+    """A field (N, 3) -> (N, labels), negative inside, from parallel planes.
 
     On an empty plane, and one distance beyond the last one, the value is the largest depth inside the neighbour, so
     that a solid closes in a dome whose height is half the distance between the planes.
-
-    Raises:
-        InputError: the planes are not parallel.
     """
-    if not slices.parallel:
-        raise InputError('method "linear" needs parallel planes and these are not; use method "rbf"')
     normal = slices.planes[0].normal
     frame = Frame.across(normal, np.mean(slices.bounds, axis=0))
     heights = np.array([normal @ plane.normal * plane.offset for plane in slices.planes])

@@ -52,8 +52,7 @@ class _Column:
         self.half = np.maximum((high - low) / 2, 0.1 * self.scale) / self.scale
         step = spacing(slices, label, points) / self.scale
         outlines = [
-            [resample(self._inward(c.vertices), step) for c in plane.contours if c.label == label]
-            for plane in slices.planes
+            [resample(self._inward(c.vertices), step) for c in plane.contours if c.label == label] for plane in slices.planes
         ]
         tree = cKDTree(np.concatenate([loop for loops in outlines for loop in loops]))
         side = max(2, round((SHARE * points / len(slices)) ** 0.5))
@@ -113,16 +112,15 @@ class _Column:
         centre = torch.from_numpy(self.centre).to(points)
         centres, weights = self.centres.to(points.device), self.weights.to(points.device)
         places = ((points - centre) / self.scale).to(centres.dtype)
-        values = [
-            _kernel(part, centres) @ weights[:-4] + weights[-4] + part @ weights[-3:] for part in places.split(BLOCK)
-        ]
+        values = [_kernel(part, centres) @ weights[:-4] + weights[-4] + part @ weights[-3:] for part in places.split(BLOCK)]
         return torch.cat([points.new_empty(0, dtype=centres.dtype), *values]).to(points) * self.scale
 
 
 def _kernel(points: Tensor, centres: Tensor) -> Tensor:
     """Cubed distances (N, M)."""
     squares = points.square().sum(1)[:, None] + centres.square().sum(1) - 2 * points @ centres.T
-    return squares.clamp_(min=0).pow_(1.5)
+    squares.clamp_(min=0)
+    return squares.sqrt().mul_(squares)
 
 
 def _solve(centres: Tensor, values: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ Methods (2013), section 1.7 for the idea; here the error is computed rather than
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -23,7 +24,8 @@ from sciml.solvers.experts.passes import Clock, OutOfTime, Pass
 from sciml.solvers.experts.steady import refine
 from sciml.solvers.experts.tiling import Tiling
 
-LEVELS = ((5, 0.3), (7, 0.1), (9, 0.03))  # degree, and tolerance relative to the error itself
+LEVELS = ((6, 0.1), (8, 0.03), (10, 0.01), (12, 0.003))  # degree, and tolerance relative to the error itself
+AGREED = 1.25  # two estimates within this factor are one
 COMPARED = 4096  # points at which norms are taken
 
 P = TypeVar("P", bound=Problem)
@@ -53,32 +55,39 @@ def estimate_error(
         problem = problem.bind(evaluator.coefficients())  # type: ignore[attr-defined]
     tiling, clock = Tiling(problem, torch.device(device)), Clock(seconds)
     unknown_error = about(problem, evaluator)
-    boxes, last = tiling.root, None
-    for degree, tolerance in LEVELS:
-        basis = Legendre(len(problem.coordinates), degree)
-        try:
-            found: Pass | None = None
-            if problem.time is not None:
-                found = march(unknown_error, tiling, basis, tolerance, True, clock)
-            else:
-                for found in refine(unknown_error, tiling, basis, tolerance, boxes, True, clock):
-                    boxes = found.expansion.boxes
-        except OutOfTime:
-            break
-        last, clock.binding = found or last, True
-        if not clock.allows(clock.spent):
-            break
-    assert last is not None
     points = problem.domain.sample(COMPARED, torch.Generator().manual_seed(0), method="sobol", device=device)
     zero = MultiIndexSet((), len(problem.coordinates))
     with torch.no_grad():
         solution = torch.stack([evaluator.jets(points, zero)[u].value for u in problem.unknowns])
-    error = last.expansion.values(points)
-    for row, unknown in enumerate(problem.unknowns):
-        if unknown in problem.gauge:
-            solution[row], error[row] = solution[row] - solution[row].mean(), error[row] - error[row].mean()
-    relative = error.norm(dim=1) / solution.norm(dim=1).clamp(min=1e-300)
-    return dict(zip(problem.unknowns, relative.tolist(), strict=True))
+    boxes, estimate = tiling.root, None
+    for degree, tolerance in LEVELS:
+        basis = Legendre(len(problem.coordinates), degree)
+        try:
+            if problem.time is not None:
+                found: Pass | None = march(unknown_error, tiling, basis, tolerance, True, clock)
+            else:
+                found = None
+                for found in refine(unknown_error, tiling, basis, tolerance, boxes, True, clock):
+                    boxes = found.expansion.boxes
+        except OutOfTime:
+            break
+        if found is None:
+            break
+        before, clock.binding = estimate, True
+        error = found.expansion.values(points)
+        estimate = _norm(problem, error) / _norm(problem, solution).clamp(min=1e-300)
+        if before is not None and (estimate / before).log().abs().max() < math.log(AGREED):
+            break
+        if not clock.allows(2 * clock.spent):
+            break
+    assert estimate is not None
+    return dict(zip(problem.unknowns, estimate.tolist(), strict=True))
+
+
+def _norm(problem: Problem, values: Tensor) -> Tensor:
+    """Root mean square (U,) of fields (U, N), of the deviation from the mean for those known up to a constant."""
+    free = torch.tensor([u in problem.gauge for u in problem.unknowns], device=values.device)[:, None]
+    return torch.where(free, values - values.mean(1, keepdim=True), values).square().mean(1).sqrt()
 
 
 def about(problem: P, evaluator: Evaluator) -> P:

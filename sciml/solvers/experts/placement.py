@@ -67,6 +67,10 @@ def terms(
         else:
             placed = _on_boundary(problem, boxes, basis, condition, whole, cut)
         add(placed, lambda f, c=condition, p=placed: c.residuals(problem, f, p.points), problem.derivatives[name])
+    if problem.gauge:
+        place = _anchor(problem, boxes, basis)
+        zero = MultiIndexSet((), boxes.dimension)
+        add(place, lambda f: {name: f[name].value for name in problem.gauge}, zero)
     if initial:
         placed = _at_start(problem, boxes, basis)
         if before is None:
@@ -92,6 +96,16 @@ def _continued(problem: Problem, before: Evaluate, points: Tensor) -> tuple[Call
         name: known[problem.unknowns.index(unknown), indices.position[index]] for name, (unknown, index) in wanted.items()
     }
     return lambda f: {name: f[u].partial(i) - targets[name] for name, (u, i) in wanted.items()}, indices
+
+
+def _anchor(problem: Problem, boxes: Boxes, basis: Legendre) -> Placed:
+    """The middle of one box, at all its times: where fields that are determined up to a constant are set to zero."""
+    steps, weights = gauss(basis.degree + 1 if problem.time else 1, 1, boxes.low)
+    z = boxes.low.new_zeros(len(steps), boxes.dimension)
+    if problem.time:
+        z[:, problem.coordinates.index(problem.time)] = steps[:, 0]
+    first = torch.zeros(len(z), dtype=torch.long, device=z.device)
+    return Placed(Points(boxes[first[:1]].points(z)[0]), first, weights)
 
 
 def _at_start(problem: Problem, boxes: Boxes, basis: Legendre) -> Placed:

@@ -1,0 +1,128 @@
+"""``sciml reconstruct``: fill the space between cross-sections and leave a folder with the surface."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sciml.shapes import Slices
+
+PLANES = 15
+
+
+def command(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Cross-sections (.csl, .contour, DICOM RT-STRUCT, masks as NIfTI or NRRD), or a mesh to cut.",
+        ),
+    ],
+    planes: Annotated[
+        int | None, typer.Option(help=f"Parallel planes that a mesh is cut by along its longest axis; {PLANES} by default.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="auto, rbf (any planes) or linear (parallel planes).")] = "auto",
+    reference: Annotated[
+        Path | None, typer.Option(metavar="MESH", help="The true surface; the mesh itself when FILE is one.")
+    ] = None,
+    resolution: Annotated[int, typer.Option(help="Cells along the longest side of the surface's box.")] = 128,
+    seconds: Annotated[float | None, typer.Option(help="Budget of a method that trains; rbf and linear need none.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the run; runs/FILE-METHOD by default.")] = None,
+) -> None:
+    """Reconstruct solids from planar cross-sections; write meshes, metrics, a picture and a viewer."""
+    from rich.console import Console
+
+    from sciml import io, run, shapes
+    from sciml.errors import InputError
+    from sciml.viz import to_png
+
+    if seconds is not None and not seconds > 0:
+        raise InputError(f"seconds must be a positive number, got {seconds}")
+    slices, truth = _input(file, planes, reference)
+    chosen = shapes.choose(slices, method)
+    folder = out or io.unused_folder(Path("runs") / f"{file.name.partition('.')[0]}-{chosen}")
+    configuration = {"file": str(file), "planes": planes, "method": method, "resolution": resolution}
+    run.start(folder, {"reconstruct": configuration | {"reference": None if reference is None else str(reference)}})
+    console, begun = Console(markup=False), time.perf_counter()
+    with console.status(f"{chosen}: {len(slices)} planes") as status:
+        shape = shapes.reconstruct(slices, chosen)
+        meshes = {}
+        for name in slices.names.values():
+            status.update(f"surface of {name}")
+            meshes[name] = shape.mesh(resolution, name)
+        spent = time.perf_counter() - begun
+        status.update("metrics, picture and viewer")
+        metrics = {
+            "file": str(file),
+            "method": chosen,
+            "planes": len(slices),
+            "labels": list(slices.names.values()),
+            "units": slices.units,
+            "slice_iou": _each({name: shapes.slice_iou(mesh, slices, name) for name, mesh in meshes.items()}),
+            "euler": _each({name: shapes.euler_characteristic(mesh) for name, mesh in meshes.items()}),
+            "volume": _each({name: float(mesh.volume) for name, mesh in meshes.items()}),
+            "resolution": resolution,
+            "seconds": spent,
+            "repairs": list(slices.repairs),
+            "versions": io.versions(),
+        }
+        if truth is not None:
+            (mesh,) = meshes.values()
+            metrics |= {"iou": shapes.iou(mesh, truth)} | shapes.surface_distances(mesh, truth)
+        for path, mesh in zip(_files(slices, folder), meshes.values(), strict=True):
+            mesh.export(path)
+        (folder / "shape.png").write_bytes(to_png(shapes.plot_shape(slices, meshes)))
+        shapes.write_viewer(folder / "viewer.html", slices, meshes, f"{file.name} by {chosen}")
+        io.write_json(folder / "metrics.json", metrics)
+    _print(console, metrics, folder)
+
+
+def _input(file: Path, planes: int | None, reference: Path | None) -> tuple[Slices, Any]:
+    """The cross-sections, and the true surface or None."""
+    from sciml import shapes
+    from sciml.errors import InputError
+
+    truth = None if reference is None else shapes.load_mesh(reference)
+    if shapes.is_mesh(file):
+        mesh = shapes.load_mesh(file)
+        return shapes.slice_mesh(mesh, PLANES if planes is None else planes), mesh if truth is None else truth
+    if planes is not None:
+        raise InputError(f"--planes {planes} cuts a mesh, but {str(file)!r} holds cross-sections; leave it out")
+    slices = shapes.read_slices(file)
+    if truth is not None and len(slices.labels) > 1:
+        raise InputError(f"--reference is one solid, but {str(file)!r} holds {len(slices.labels)} labels; leave it out")
+    return slices, truth
+
+
+def _each(values: dict[str, Any]) -> Any:
+    """By label, or alone when there is one label."""
+    return values if len(values) > 1 else next(iter(values.values()))
+
+
+def _files(slices: Slices, folder: Path) -> list[Path]:
+    if len(slices.names) == 1:
+        return [folder / "mesh.ply"]
+    safe = {label: re.sub(r"[^\w.-]+", "_", name) for label, name in slices.names.items()}
+    twice = {name.lower() for name in safe.values() if [n.lower() for n in safe.values()].count(name.lower()) > 1}
+    return [folder / f"mesh_{name}{f'_{label}' if name.lower() in twice else ''}.ply" for label, name in safe.items()]
+
+
+def _print(console: Any, metrics: dict[str, Any], folder: Path) -> None:
+    from rich.table import Table
+
+    from sciml.io.report import as_text
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    names = ("method", "slice_iou", "euler", "volume", "iou", "chamfer", "hausdorff", "repairs", "seconds")
+    for name in names:
+        if metrics.get(name) not in (None, []):
+            table.add_row(name.replace("_", " "), as_text(metrics[name]))
+    table.add_row("folder", str(folder))
+    console.print(table)

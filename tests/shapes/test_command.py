@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+
+import numpy as np
+import pytest
+
+from sciml.cli import main
+from sciml.shapes import Slices, load_mesh, slice_mesh, write_csl
+from tests.shapes.solids import level, nested, square, torus
+
+pytest.importorskip("igl")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_mesh_is_cut_and_compared_with_itself(here, capsys):
+    torus().export(here / "torus.stl")
+    arguments = ["--planes", "11", "--method", "linear", "--resolution", "40", "--seconds", "60", "--out", "run"]
+    assert main(["reconstruct", "torus.stl", *arguments]) == 0
+    assert {path.name for path in (here / "run").iterdir()} == {
+        "mesh.ply", "metrics.json", "config.toml", "shape.png", "viewer.html",
+    }  # fmt: skip
+    metrics = json.loads((here / "run" / "metrics.json").read_text())
+    assert metrics["iou"] > 0.9 and metrics["euler"] == 0 and metrics["slice_iou"] > 0.97
+    assert 0 < metrics["chamfer"] < metrics["hausdorff"] < 0.05
+    assert (metrics["method"], metrics["planes"], metrics["units"], metrics["repairs"]) == ("linear", 11, None, [])
+    assert load_mesh(here / "run" / "mesh.ply").volume == pytest.approx(metrics["volume"])
+    assert (here / "run" / "shape.png").read_bytes().startswith(b"\x89PNG")
+    assert tomllib.loads((here / "run" / "config.toml").read_text())["reconstruct"]["planes"] == 11
+    printed = capsys.readouterr().out
+    assert "slice iou" in printed and "run" in printed
+
+
+def test_the_viewer_needs_nothing_beside_it(here):
+    write_csl(nested(2, 1), "shell.csl")
+    assert main(["reconstruct", "shell.csl", "--method", "linear", "--resolution", "16"]) == 0
+    page = (here / "runs" / "shell-linear" / "viewer.html").read_text()
+    assert not re.search(r"https?://|src=|href=|import ", page)
+    parts = json.loads(re.search(r"const parts = (\[.*?\]);", page)[1])
+    assert [part["kind"] for part in parts] == ["surface", "lines"]
+    import base64
+
+    lines = np.frombuffer(base64.b64decode(parts[1]["index"]), "<u4").reshape(-1, 2)
+    assert lines[:8].tolist() == [[0, 1], [1, 2], [2, 3], [3, 0], [4, 5], [5, 6], [6, 7], [7, 4]]
+    places = np.frombuffer(base64.b64decode(parts[0]["places"]), "<f4").reshape(-1, 3)
+    assert np.linalg.norm(places, axis=1).max() < 1.5
+
+
+def test_a_mesh_a_label(here):
+    write_csl(Slices([level(z, square(1, z, 1), square(1, z, 2, (3, 0))) for z in (0.0, 1.0, 2.0)]), "two.csl")
+    assert main(["reconstruct", "two.csl", "--method", "linear", "--resolution", "24", "--out", "run"]) == 0
+    assert {path.name for path in (here / "run").glob("*.ply")} == {"mesh_1.ply", "mesh_2.ply"}
+    metrics = json.loads((here / "run" / "metrics.json").read_text())
+    assert metrics["euler"] == {"1": 2, "2": 2} and metrics["slice_iou"].keys() == {"1", "2"}
+    assert load_mesh(here / "run" / "mesh_2.ply").bounds[0, 0] > 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing.csl"], "there is no file 'nothing.csl'"),
+        (["nothing.stl"], "nothing.stl"),
+        (["a.xyz"], "no known format"),
+        (["cut.csl"], "ends within"),
+        (["one.csl"], "at least two planes"),
+        (["good.csl", "--planes", "3"], "cuts a mesh"),
+        (["torus.stl", "--planes", "0"], "at least 1, got 0"),
+        (["good.csl", "--method", "orxe"], "no method 'orxe'"),
+        (["random.csl", "--method", "linear"], "needs parallel planes"),
+        (["good.csl", "--reference", "nothing.stl"], "nothing.stl"),
+        (["labels.csl", "--reference", "torus.stl"], "holds 2 labels"),
+        (["good.csl", "--seconds", "-1"], "seconds must be a positive number"),
+        (["good.csl", "--out", "good.csl/run"], "cannot be written to"),
+    ],
+)
+def test_bad_input_is_one_line(here, capsys, arguments, message):
+    from tests.shapes.solids import generator
+
+    torus().export(here / "torus.stl")
+    good = nested(2, 1)
+    write_csl(good, "good.csl")
+    write_csl(good.take([0]), "one.csl")
+    write_csl(slice_mesh(torus(), 3, generator=generator()), "random.csl")
+    write_csl(Slices([level(z, square(1, z, 1), square(1, z, 2, (3, 0))) for z in (0, 1)]), "labels.csl")
+    (here / "cut.csl").write_text((here / "good.csl").read_text()[:100])
+    (here / "a.xyz").write_text("")
+    assert main(["reconstruct", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1 and message in captured.err
+    assert not (here / "runs").exists()

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from sciml.errors import InputError
+from sciml.shapes import Slices, read_slices, slice_mesh, write_csl
+from tests.shapes.solids import generator, level, nested, square, torus
+
+CSL = """CSLC
+2 1
+
+1 8 2 0 0 2 -1
+0 0 0.5
+4 0 0.5
+4 4 0.5
+0 4 0.5
+1 1 0.5
+3 1 0.5
+3 3 0.5
+1 3 0.5
+
+4 1 0 1 2 3
+4h0 2 7 6 5 4
+
+2 0 0 0 0 1 -3
+"""
+CONTOUR = """2
+0 0 1 0.5
+6 7
+0 0 0.5
+1 0 0.5
+2 0 0.5
+2 1 0.5
+1 1 0.5
+0 1 0.5
+0 1 3 0
+1 2 5 0
+2 3 5 0
+3 4 5 0
+4 5 3 0
+5 0 3 0
+1 4 3 5
+0 0 1 1.5
+0 0
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def test_csl(written):
+    slices = read_slices(written("box.csl", CSL))
+    assert [plane.offset for plane in slices.planes] == [0.5, 3] and slices.units is None
+    assert slices.repairs == ("holes take the label of what they are in, not their own 2",)
+    assert slices.labels == (1,) and slices.planes[1].contours == ()
+    places = np.array([[0.5, 2, 0.5], [2, 2, 0.5], [5, 2, 0.5]])
+    assert slices.occupancy(places, 0).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    "slices",
+    [
+        slice_mesh(torus(), 6, generator=generator()),
+        slice_mesh(torus(1e5, 2e5), 4, (0, 0, 1)),
+        nested(5, 4, 3, 2, label=-4),
+        Slices([level(0, square(2), square(2, 0, 5, (3, 0))), level(1)]),
+    ],
+    ids=["any orientation", "huge coordinates", "islands", "labels"],
+)
+def test_csl_survives_writing(tmp_path, slices):
+    write_csl(slices, tmp_path / "a.csl")
+    again = read_slices(tmp_path / "a.csl")
+    assert again.labels == slices.labels and again.repairs == ()
+    for old, new in zip(slices.planes, again.planes, strict=True):
+        np.testing.assert_array_equal(old.normal, new.normal)
+        assert old.offset == new.offset
+        for label in slices.labels:
+            first, second = (sorted(map(np.ndarray.tolist, plane.ends(label, old.frame))) for plane in (old, new))
+            assert first == second
+
+
+def test_a_written_hole_names_what_it_is_in(tmp_path):
+    write_csl(nested(2, 4, 3), tmp_path / "a.csl")
+    components = [line.split()[0] for line in (tmp_path / "a.csl").read_text().splitlines() if line.startswith("4")]
+    assert components == ["4", "4h0", "4"] * 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("CSLC", "CSLX", "does not start with CSLC"),
+        ("2 1\n", "3 1\n", "ends within the number of plane 3"),
+        ("2 1\n", "1 1\n", "7 words are left over from '2' on"),
+        ("2 1\n", "0 1\n", "the number of planes must be at least 1, got 0"),
+        ("2 1\n", "two 1\n", "must be a whole number, got 'two'"),
+        ("1 8 2 0", "1 9 2 0", "component 0 of plane 1|size"),
+        ("1 8 2 0", "1 7 2 0", "component|names vertex"),
+        ("1 8 2 0", "1 8 1 0", "the number of plane 2"),
+        ("1 8 2 0", "2 8 2 0", "plane 1 has the number 2"),
+        ("4 0 0.5", "4 x 0.5", "must be 24 numbers"),
+        ("4 0 0.5", "4 nan 0.5", "vertex 1 is .4.0, nan, 0.5., not finite"),
+        ("4h0", "4h1", "a hole in component 1, which is not before it"),
+        ("4h0", "four", "must start with its size, such as 12 or 12h0, got 'four'"),
+        ("7 6 5 4", "8 6 5 4", "names vertex 8 of 8, counted from 0"),
+        ("0 0 2 -1", "0 0 0 -1", "normal"),
+    ],
+)
+def test_a_damaged_csl(written, old, new, message):
+    assert CSL.count(old) >= 1
+    with pytest.raises(InputError, match=message):
+        read_slices(written("bad.csl", CSL.replace(old, new, 1)))
+
+
+def test_every_truncation_is_noticed(written):
+    words = CSL.split()
+    for length in range(1, len(words)):
+        with pytest.raises(InputError):
+            read_slices(written("cut.csl", " ".join(words[:length])))
+    words = CONTOUR.split()
+    for length in range(1, len(words)):
+        with pytest.raises(InputError):
+            read_slices(written("cut.contour", " ".join(words[:length])))
+
+
+def test_csl_states_what_it_leaves_out(written):
+    repairs = read_slices(written("a.csl", CSL.replace("2 1\n", "2 20\n").replace("4h0 2 7 6 5 4", "3h0 1 7 6 5"))).repairs
+    assert repairs == ("plane 1: 1 vertices belong to no component and were left out", "20 labels are declared and 1 occur")
+
+
+def test_contour(written):
+    slices = read_slices(written("two.contour", CONTOUR))
+    assert slices.labels == (3, 5) and len(slices) == 2 and slices.planes[0].offset == 0.5 and slices.repairs == ()
+    places = np.array([[0.5, 0.5, 0.5], [1.5, 0.5, 0.5], [2.5, 0.5, 0.5]])
+    assert slices.occupancy(places, 0, 3).tolist() == [True, False, False]
+    assert slices.occupancy(places, 0, 5).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("3 4 5 0", "3 4 0 0", "the contour of material 5 on plane 1 is open"),
+        ("3 4 5 0", "3 6 5 0", "edge to a vertex outside 0 to 5"),
+        ("6 7", "6 8", "wrong|open|vertex"),
+    ],
+)
+def test_a_damaged_contour(written, old, new, message):
+    with pytest.raises(InputError, match=message):
+        read_slices(written("bad.contour", CONTOUR.replace(old, new, 1)))
+
+
+def test_unknown_files(written, tmp_path):
+    with pytest.raises(InputError, match="there is no file"):
+        read_slices(tmp_path / "nothing.csl")
+    with pytest.raises(InputError, match=r"no known format; give one of .csl, .contour"):
+        read_slices(written("a.xyz", "1 2 3"))
+    with pytest.raises(InputError, match="not a text file"):
+        read_slices(written("a.csl", b"CSLC\xff\xfe\x00"))
+
+
+def blocks(shape=(12, 10, 20)):
+    """Labels 1 and 4, with a hole in 1, on every fourth slice of the last axis."""
+    image = np.zeros(shape, dtype=np.uint8)
+    image[2:8, 2:8, 2:19:4] = 1
+    image[4:6, 4:6, 2:19:4] = 0
+    image[9:11, 2:8, 2:19:4] = 4
+    return image
+
+
+AFFINE = np.array([[0.0, -2, 0, 100], [0.5, 0, 0, -50], [0, 0, 3, 7], [0, 0, 0, 1]])
+
+
+def check_blocks(slices, labels=(1, 4)):
+    """In the world: x = 100 - 2 j, y = 0.5 i - 50, z = 3 k + 7."""
+    assert slices.labels == labels and slices.repairs == ()
+    assert sorted(plane.offset * plane.normal[2] for plane in slices.planes) == pytest.approx([13, 25, 37, 49, 61])
+    places = np.array([[94, -48.5, 13], [90, -47.6, 13], [94, -45, 13], [94, -46, 13]])
+    index = int(np.argmin([abs(plane.offset * plane.normal[2] - 13) for plane in slices.planes]))
+    assert slices.occupancy(places, index, labels[0]).tolist() == [True, False, False, False]
+    assert slices.occupancy(places, index, labels[1]).tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("suffix", ["nii", "nii.gz"])
+def test_nifti(tmp_path, suffix, axis):
+    nibabel = pytest.importorskip("nibabel")
+    turned = np.moveaxis(blocks(), 2, axis)
+    affine = AFFINE[:, np.append(np.moveaxis(np.arange(3)[None], 1, 1)[0][np.argsort(_order(axis))], 3)]
+    image = nibabel.Nifti1Image(turned, affine)
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, tmp_path / f"mask.{suffix}")
+    slices = read_slices(tmp_path / f"mask.{suffix}")
+    check_blocks(slices)
+    assert slices.units == "mm"
+
+
+def _order(axis):
+    """Where the axes of ``blocks`` go when its last one becomes ``axis``."""
+    moved = np.moveaxis(np.empty((1, 2, 3)), 2, axis).shape
+    return [moved.index(size) for size in (1, 2, 3)]
+
+
+def nrrd(image, encoding="raw", endian="little", **fields):
+    header = {
+        "type": {"u1": "uint8", "i2": "short"}[image.dtype.str[1:]],
+        "dimension": 3,
+        "space": "left-posterior-superior",
+        "sizes": " ".join(map(str, image.shape)),
+        "space directions": "(0,0.5,0) (-2,0,0) (0,0,3)",
+        "endian": endian,
+        "encoding": encoding,
+        "space origin": "(100,-50,7)",
+        "space units": '"mm" "mm" "mm"',
+    } | fields
+    data = image.tobytes(order="F")
+    lines = ["NRRD0004", "# made by a test", *(f"{name}: {value}" for name, value in header.items() if value is not None)]
+    return "\n".join([*lines, "", ""]).encode() + (gzip.compress(data) if encoding == "gzip" else data)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "kind", "endian"), [("raw", "u1", "little"), ("gzip", "<i2", "little"), ("raw", ">i2", "big")]
+)
+def test_nrrd(written, encoding, kind, endian):
+    slices = read_slices(written("mask.nrrd", nrrd(blocks().astype(kind), encoding, endian)))
+    check_blocks(slices)
+    assert slices.units == "mm"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"encoding": "bzip2"}, "encoding 'bzip2' is not read"),
+        ({"data file": "mask.raw"}, "another file"),
+        ({"type": "block"}, "damaged"),
+        ({"sizes": "12 10 21"}, "holds 2400 bytes of data, not the 2520 declared"),
+        ({"space directions": "(0,0.5,0) (0,1,0) (0,0,3)"}, "axes do not span space"),
+    ],
+)
+def test_a_damaged_nrrd(written, fields, message):
+    with pytest.raises(InputError, match=message):
+        read_slices(written("mask.nrrd", nrrd(blocks(), **fields)))
+
+
+def test_masks_that_are_none(written):
+    def refused(image, message):
+        with pytest.raises(InputError, match=message):
+            read_slices(written("mask.nrrd", nrrd(image)))
+
+    refused(np.zeros((4, 4, 4), np.uint8), "no voxel has a label")
+    refused(np.random.default_rng(0).integers(0, 3000, (20, 20, 20)).astype("<i2"), "looks like an image")
+    crossed = np.zeros((24, 24, 24), np.uint8)
+    crossed[4:20, 4:20, 4:20:5] = crossed[4:20:5, 4:20, 4:20] = 1
+    refused(crossed, "across several axes")
+    with pytest.raises(InputError, match="NRRD"):
+        read_slices(written("mask.nrrd", b"NRRD0004\ntype: uint8\n"))
+    with pytest.raises(InputError, match="cannot be read as NIfTI"):
+        read_slices(written("mask.nii", struct.pack("i", 348) + b"broken"))
+
+
+def test_a_full_mask_is_read_along_its_coarsest_axis(written):
+    image = np.zeros((16, 16, 16), np.uint8)
+    image[3:13, 3:13, 3:13] = 2
+    slices = read_slices(written("mask.nrrd", nrrd(image)))
+    assert len(slices) == 10 and slices.repairs[0].startswith("no slice is missing along any axis; axis 2")
