@@ -48,18 +48,9 @@ def run(problem: str, method: str, seed: int, steps: int) -> dict[str, Any]:
     """Relative L2 errors and seconds of one training run."""
     import torch
 
-    from sciml import (
-        MLP,
-        PINN,
-        Adam,
-        ExponentialDecay,
-        GradientAnnealing,
-        ModifiedMLP,
-        Phase,
-        Solution,
-        Trainer,
-        Uniform,
-    )
+    from sciml import MLP, PINN, Adam, ExponentialDecay, Fixed, GradientAnnealing, ModifiedMLP, Phase, Trainer, Uniform
+    from sciml.losses import Product
+    from sciml.solution import Solution
 
     annealing, modified = METHODS[method]
     declared, depth, points, pieces = setting(problem)

@@ -8,6 +8,7 @@ import torch
 
 from sciml.errors import InputError
 from sciml.shapes import (
+    Contour,
     Slices,
     choose,
     euler_characteristic,
@@ -37,9 +38,7 @@ def sound(mesh):
     return mesh.is_watertight and mesh.is_winding_consistent and mesh.volume > 0
 
 
-@pytest.mark.parametrize(
-    ("method", "random", "least"), [("rbf", False, 0.96), ("rbf", True, 0.96), ("linear", False, 0.95)]
-)
+@pytest.mark.parametrize(("method", "random", "least"), [("rbf", False, 0.96), ("rbf", True, 0.96), ("linear", False, 0.95)])
 def test_a_torus_from_15_planes(method, random, least):
     slices = slice_mesh(torus(), 15, generator=generator() if random else None)
     mesh = reconstruct(slices, method).mesh(56)
@@ -97,7 +96,7 @@ def test_labels_do_not_overlap(method):
             if abs(z) < radius:
                 r = (radius**2 - z**2) ** 0.5
                 ring = np.column_stack([centre + r * np.cos(angles), r * np.sin(angles), np.full(40, z)])
-                contours.append(square(1)._replace(vertices=ring) if False else _contour(ring, label))
+                contours.append(Contour(ring, label))
         planes.append(level(z, *contours))
     shape = reconstruct(Slices(planes), method)
     points = np.random.default_rng(1).uniform(-1, 1, (6000, 3)) * [1.1, 0.6, 0.6]
@@ -115,12 +114,6 @@ def test_labels_do_not_overlap(method):
         shape.mesh(16, 8)
     meshes = [shape.mesh(40, label) for label in (1, 2, 3)]
     assert all(map(sound, meshes)) and [euler_characteristic(mesh) for mesh in meshes] == [4, 2, 2]
-
-
-def _contour(vertices, label):
-    from sciml.shapes import Contour
-
-    return Contour(vertices, label)
 
 
 @pytest.mark.parametrize("method", ["linear", "rbf"])
@@ -174,7 +167,9 @@ def test_only_cells_near_the_surface_are_evaluated():
     mesh, evaluated = counted(torus_field, [-1.5, -1.5, -0.6], [1.5, 1.5, 0.6], 160, [])
     assert sound(mesh) and mesh.volume == pytest.approx(TORUS_VOLUME, rel=2e-3)
     assert evaluated < 0.1 * 161 * 161 * 65
-    dense, _ = counted(torus_field, [-1.5, -1.5, -0.6], [1.5, 1.5, 0.6], 40, np.random.default_rng(0).uniform(-1.5, 1.5, (10**5, 3)))
+    dense, _ = counted(
+        torus_field, [-1.5, -1.5, -0.6], [1.5, 1.5, 0.6], 40, np.random.default_rng(0).uniform(-1.5, 1.5, (10**5, 3))
+    )
     sparse, _ = counted(torus_field, [-1.5, -1.5, -0.6], [1.5, 1.5, 0.6], 40, [])
     np.testing.assert_array_equal(dense.vertices, sparse.vertices)
 

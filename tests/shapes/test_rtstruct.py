@@ -25,9 +25,7 @@ def structure_set(path, regions, kind="CLOSED_PLANAR", **changes):
         region, contours = Dataset(), Dataset()
         region.ROINumber, region.ROIName = number, name
         contours.ReferencedROINumber = number
-        contours.ContourSequence = [
-            entry(contour.vertices, kind, **changes) for plane in planes for contour in plane.contours
-        ]
+        contours.ContourSequence = [entry(contour.vertices, kind, **changes) for plane in planes for contour in plane.contours]
         data.StructureSetROISequence.append(region)
         data.ROIContourSequence.append(contours)
     data.save_as(path, enforce_file_format=True)
@@ -43,7 +41,7 @@ def entry(vertices, kind="CLOSED_PLANAR", points=None):
 
 
 def test_the_volume_of_a_solid_survives(tmp_path):
-    planes = slice_mesh(torus(50.0, 20.0), np_planes(2.5)).planes
+    planes = slice_mesh(torus(50.0, 20.0), spaced(2.5)).planes
     slices = read_slices(structure_set(tmp_path / "torus.dcm", {"ring": planes}))
     assert slices.units == "mm" and slices.names == {1: "ring"} and slices.repairs == () and len(slices) == 16
     shape = reconstruct(slices)
@@ -53,7 +51,7 @@ def test_the_volume_of_a_solid_survives(tmp_path):
     assert shape.occupancy(np.array([[70.0, 20, 20], [20, 20, 20]])).tolist() == [True, False]
 
 
-def np_planes(spacing):
+def spaced(spacing):
     return [level(20 + spacing * (k + 0.4)) for k in range(-8, 8)]
 
 
@@ -94,13 +92,6 @@ def test_damaged_files(tmp_path):
     refused("no closed contours", structure_set(tmp_path / "d.dcm", {}))
     whole = (tmp_path / "a.dcm").read_bytes()
     (tmp_path / "cut.dcm").write_bytes(whole[: len(whole) // 2])
-    with pytest.warns(UserWarning) if False else _anything(), pytest.raises(InputError):
-        read_slices(tmp_path / "cut.dcm")
+    refused("cut.dcm", tmp_path / "cut.dcm")
     (tmp_path / "text.dcm").write_text("not DICOM at all")
     refused("cannot be read as DICOM", tmp_path / "text.dcm")
-
-
-def _anything():
-    import warnings
-
-    return warnings.catch_warnings()

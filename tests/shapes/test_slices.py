@@ -76,8 +76,8 @@ def test_of_overlapping_labels_the_smaller_is_cut_out():
 
 
 def off_plane(away, tilt=0.0):
-    ring = torus_ring = np.array([[np.cos(a), np.sin(a), away + tilt * np.cos(a)] for a in np.linspace(0, 6, 30)])
-    return Plane(Z, 0.0, (Contour(torus_ring), Contour(0.5 * ring + [0, 0, away / 2])))
+    ring = np.array([[np.cos(a), np.sin(a), away + tilt * np.cos(a)] for a in np.linspace(0, 6, 30)])
+    return Plane(Z, 0.0, (Contour(ring), Contour(0.5 * ring + [0, 0, away / 2])))
 
 
 def test_vertices_off_their_plane():

@@ -12,6 +12,7 @@ from sciml.problem import Problem
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes, faces
 from sciml.solvers.experts.expansion import Expansion, project
+from sciml.solvers.experts.tiling import Tiling
 
 FAR = 30.0  # times the tolerance: one cut will not be enough
 WORST = 0.1  # a box is cut if its tail is at least this part of the largest: the others may only be polluted by it
@@ -36,13 +37,14 @@ class Criterion:
     axes: tuple[int, ...]
     lags: tuple[int, ...]
     widths: Tensor
+    tiling: Tiling
 
     @classmethod
-    def of(cls, problem: Problem, axes: Sequence[int]) -> Criterion:
+    def of(cls, problem: Problem, axes: Sequence[int], tiling: Tiling) -> Criterion:
         low, high = problem.domain.bounds
         orders = [max(problem.order(u, problem.coordinates[axis]) for axis in axes) for u in problem.unknowns]
         derived = problem.derivatives["derived"].order if "derived" in problem.derivatives else 0
-        return cls(tuple(axes), tuple(max(orders) - order - derived for order in orders), (high - low) / 2)
+        return cls(tuple(axes), tuple(max(orders) - order - derived for order in orders), (high - low) / 2, tiling)
 
     def tails(self, expansion: Expansion, whole: Tensor | None = None) -> Tensor:
         """Tails by direction (n, d), to be compared with the tolerance.
@@ -55,8 +57,24 @@ class Criterion:
         number, total = (len(volume), volume.sum()) if whole is None else whole.unbind()
         relative = (half / self.widths.to(half)[list(self.axes)]).amax(1)
         influence = relative[:, None] ** torch.tensor(self.lags).to(half)
-        held = (expansion.tails * influence[:, :, None]).amax(1)
+        held = (expansion.tails * (influence * self._visible(expansion))[:, :, None]).amax(1)
         return held * (number * volume / total).sqrt()[:, None]
+
+    def _visible(self, expansion: Expansion) -> Tensor:
+        """What of the highest modes of every box and field (n, U) is inside the domain: one for boxes that are not cut.
+
+        Outside nothing determines them, and they may be large there.
+        """
+        visible = torch.ones_like(expansion.coefficients[..., 0])
+        cut = self.tiling.cut(expansion.boxes)
+        if cut.any():
+            inside, z = self.tiling.probed(expansion.boxes[cut])
+            last = expansion.basis.highest
+            table = expansion.basis.jets(z, [(0,) * expansion.basis.dimension])[0][:, last]
+            square = torch.einsum("num,qm->nuq", expansion.coefficients[cut][..., last], table).square()
+            within = (square * inside[:, None]).sum(2) / inside.sum(1).clamp(min=1)[:, None]
+            visible[cut] = (within / square.mean(2).clamp(min=1e-300)).sqrt()
+        return visible
 
     def cuts(self, tails: Tensor, tolerance: float) -> Tensor:
         """The axis along which to cut every box (n,), -1 for one that stays; ``tails`` from the method above."""

@@ -37,6 +37,11 @@ class Legendre:
     def __len__(self) -> int:
         return math.comb(self.degree + self.dimension, self.dimension)
 
+    @cached_property
+    def highest(self) -> Tensor:
+        """The modes of the two highest degrees, (M,) true or false."""
+        return self.modes.sum(1) >= self.degree - 1
+
     def jets(self, z: Tensor, indices: Sequence[MultiIndex]) -> Tensor:
         """Derivatives ``indices`` with respect to z of every mode at ``z`` (N, d): shape (S, N, M)."""
         modes = self.modes.to(z.device)
@@ -49,11 +54,9 @@ class Legendre:
 
         A mode counts for the directions in the shares that they have in its degree.
         """
-        modes = self.modes.to(coefficients)
-        total = modes.sum(1)
-        last = total >= self.degree - 1
-        shares = modes[last] / total[last].unsqueeze(1)
-        return (coefficients[..., last].square() @ shares).sqrt()
+        modes = self.modes.to(coefficients)[self.highest]
+        shares = modes / modes.sum(1, keepdim=True)
+        return (coefficients[..., self.highest].square() @ shares).sqrt()
 
 
 def legendre(z: Tensor, degree: int, order: int) -> Tensor:

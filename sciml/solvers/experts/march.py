@@ -36,7 +36,7 @@ def march(
         DivergenceError: windows became too thin.
     """
     assert problem.time is not None
-    time, criterion = problem.coordinates.index(problem.time), Criterion.of(problem, problem.space_axes)
+    time, criterion = problem.coordinates.index(problem.time), Criterion.of(problem, problem.space_axes, tiling)
     root = tiling.root
     begin, end = float(root.low[:, time].min()), float(root.high[:, time].max())
     values = initial_values(problem)

@@ -28,7 +28,7 @@ def refine(
     Args:
         start: an earlier solution to begin Gauss-Newton from.
     """
-    criterion = Criterion.of(problem, range(boxes.dimension))
+    criterion = Criterion.of(problem, range(boxes.dimension), tiling)
     worst, cost, unsettled = 1.0, 0.0, 0
     while clock.allows(cost):
         began, count = clock.spent, len(boxes)

@@ -42,7 +42,7 @@ class Tiling:
         """``boxes`` without those outside, the cut ones shrunk."""
         if self.is_box:
             return boxes
-        inside, z = self._probed(boxes)
+        inside, z = self.probed(boxes)
         kept, step = inside.any(1), 2 / PROBES[len(self.axes)]
         boxes, inside = boxes[kept], inside[kept]
         lowest = torch.where(inside[:, :, None], z, 1.0).amin(1).sub(step).clamp(min=-1)
@@ -56,7 +56,7 @@ class Tiling:
         """Which boxes (n,) have a part outside."""
         if self.is_box:
             return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.low.device)
-        return ~self._probed(boxes)[0].all(1)
+        return ~self.probed(boxes)[0].all(1)
 
     def clipped(self, faces: Faces) -> Faces:
         """The parts of ``faces`` that are inside: exactly where they are curves, else the box around them."""
@@ -98,7 +98,8 @@ class Tiling:
         low, high = (low[rows], high[rows]) if index else (low, high)
         return Faces(faces.axis, faces.below[rows], faces.above[rows], low, high, faces.shift[rows])
 
-    def _probed(self, boxes: Boxes) -> tuple[Tensor, Tensor]:
+    def probed(self, boxes: Boxes) -> tuple[Tensor, Tensor]:
+        """Reference points z (Q, d), and which of them are inside in each of ``boxes``, (n, Q)."""
         n = PROBES[len(self.axes)]
         z = self._reference(self.axes, torch.linspace(1 / n - 1, 1 - 1 / n, n), boxes.low)
         return self._inside(boxes.points(z)), z
