@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sciml.geometry import Domain
 from sciml.jets import Jet, JetTensor, MultiIndex, MultiIndexSet, taylor
 from sciml.nn import MLP, Normalization, PeriodicEmbedding
+from sciml.solvers.quasilinear import eulerian
 
 Start = Callable[[Tensor, MultiIndexSet], list[Jet]]
 """Jets in the labels, at ``labels`` (N, d), of where characteristics start or of what they carry then."""
@@ -110,6 +111,13 @@ class Characteristics(nn.Module):
         origin, start = self._start(points, indices)
         jets = taylor(lambda inputs: self(inputs, origin, start), points, self.names, indices, expand)
         return jets[: len(self.space)], jets[len(self.space) :]
+
+    def eulerian_jets(self, points: Tensor, indices: MultiIndexSet) -> list[Jet]:
+        """Jets of the unknowns in physical coordinates at ``points`` (N, d), without a graph."""
+        with torch.no_grad():
+            positions, states = self.jets(self.labels(points), indices)
+        space = [self.names[axis] for axis in self.space]
+        return [eulerian(positions, state, space, self.names[self.time]) for state in states]
 
     def position_jets(self, points: Tensor, indices: MultiIndexSet) -> list[Jet]:
         """Jets in label and time of the positions alone."""

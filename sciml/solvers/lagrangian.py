@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from sciml.errors import InputError
-from sciml.jets import Coordinate, Jet, MultiIndexSet, autograd
+from sciml.jets import Jet, MultiIndexSet, autograd
 from sciml.problem import INTERIOR, Dirichlet, Points, Problem
 from sciml.solvers.characteristics import Characteristics
 from sciml.solvers.inflow import boundary_values, check_conditions, entrances, initial_values, periods
-from sciml.solvers.quasilinear import along_characteristics, check_quasilinear, eulerian, label_derivatives, pulled_back, speed
+from sciml.solvers.quasilinear import along_characteristics, check_quasilinear, eulerian, label_derivatives, speed
+from sciml.solvers.relabelling import Relabelling, window_ends
 from sciml.solvers.row_jacobian import row_jacobian
 from sciml.solvers.solver import Batch, Solver
 
 Form = Literal["corrected", "published"]
-_FRESH = 0.1  # share of evenly spread labels when characteristics on a circle are labelled anew: then J > 0.1
 _PROBES = 4096  # labels at which the speed and J are looked at
 
 
@@ -76,26 +76,25 @@ class Lagrangian(Solver):
         self.form: Form = form
         self._time = problem.time or ""  # check_quasilinear has made sure of it
         self._axis = problem.coordinates.index(self._time)
-        self._cuts = _cuts(problem, windows)
-        if ends and len(self._cuts) > 2:
+        self._ends = window_ends(problem, windows)
+        if ends and len(self._ends) > 2:
             raise InputError(f"windows={windows}: labels cannot be renewed where characteristics enter; leave windows=1")
         networks = {"shared": shared, "width": width, "depth": depth}
-        self._configuration = {"points": points, "form": form, "windows": self._cuts[1:-1] or 1, **networks}
+        self._configuration = {"points": points, "form": form, "windows": self._ends[1:-1] or 1, **networks}
         order = max(sum(index) for index in problem.derivatives[INTERIOR])
         self._indices = label_derivatives(problem, order if order > 1 else 0)
 
         low, high = problem.domain.bounds
         common: dict[str, Any] = {"unknowns": len(problem.unknowns), "generator": generator, **networks}
 
-        def initial(k: int) -> Characteristics:
+        def initial(begin: float, end: float, last: Characteristics | None) -> Characteristics:
             lower, upper = low.clone(), high.clone()
-            lower[self._axis], upper[self._axis] = self._cuts[k], self._cuts[k + 1]
-            origin, start = None, partial(self._declared, initial_values)
-            if k:
-                origin, start = partial(self._places, k - 1), partial(self._carried, k - 1)
-            return Characteristics(
-                problem.coordinates, self._axis, lower, upper, periods(problem), start, origin=origin, **common
-            )
+            lower[self._axis], upper[self._axis] = begin, end
+            place = problem.coordinates, self._axis, lower, upper, periods(problem)
+            if last is None:
+                return Characteristics(*place, partial(self._declared, initial_values), **common)
+            anew = Relabelling(last)
+            return Characteristics(*place, anew.start, origin=anew.origin, **common)
 
         def entering(position: float, condition: Dirichlet, normal: float) -> Characteristics:
             begin, end = low[self._axis].expand(2), high[self._axis].expand(2)
@@ -104,7 +103,9 @@ class Lagrangian(Solver):
                 problem.coordinates, self._axis, begin, end, {}, start, entrance=position, orientation=normal, **common
             )
 
-        self.windows = nn.ModuleList(initial(k) for k in range(len(self._cuts) - 1))
+        self.windows = nn.ModuleList()
+        for begin, end in pairwise(self._ends):
+            self.windows.append(initial(begin, end, cast(Characteristics, self.windows[-1]) if self.windows else None))
         self.entering = nn.ModuleList(entering(x, c, normal) for x, (c, normal) in ends.items())
         self.register_buffer("current", torch.zeros((), dtype=torch.int64))
         self.to(device=device, dtype=dtype)
@@ -188,7 +189,7 @@ class Lagrangian(Solver):
         problem = self.problem
         values: dict[str, Tensor] = {}
         for family, rows in self._split(points):
-            jets = self._carried_with(family, points[rows])
+            jets = self._jets(family, points[rows])
             found = {name: jet.value for name, jet in jets.items()} | problem.derived_fields(jets, points[rows])
             for name, value in found.items():
                 values.setdefault(name, torch.empty_like(points[:, 0]))[rows] = value.detach()
@@ -232,7 +233,7 @@ class Lagrangian(Solver):
     def _split(self, points: Tensor) -> list[tuple[Characteristics, Tensor]]:
         """The families, each with which (N,) of the points lie on one of its characteristics."""
         begun = self._begun()
-        number = (points[:, self._axis, None] > points.new_tensor(self._cuts[1 : len(begun)])).sum(1)
+        number = (points[:, self._axis, None] > points.new_tensor(self._ends[1 : len(begun)])).sum(1)
         parts = [(window, number == k) for k, window in enumerate(begun)]
         for key, family in self._families().items():
             if key != INTERIOR:
@@ -244,17 +245,13 @@ class Lagrangian(Solver):
                 parts = [(parts[0][0], parts[0][1] & ~entered), *parts[1:], (family, entered)]
         return [part for part in parts if part[1].any()] or parts[:1]
 
-    def _carried_with(self, family: Characteristics, points: Tensor) -> dict[str, Jet]:
+    def _jets(self, family: Characteristics, points: Tensor) -> dict[str, Jet]:
         """Jets of the unknowns in physical coordinates, at ``points`` (N, d) on characteristics of ``family``."""
-        labels = family.labels(points)
         indices = self._indices
         if "derived" in self.problem.derivatives:
             order = max(sum(index) for index in self.problem.derivatives["derived"])
             indices = indices | label_derivatives(self.problem, max(1, order))
-        with torch.no_grad():
-            positions, states = family.jets(labels, indices)
-        jets = [eulerian(positions, state, self.problem.space, self._time) for state in states]
-        return dict(zip(self.problem.unknowns, jets, strict=True))
+        return dict(zip(self.problem.unknowns, family.eulerian_jets(points, indices), strict=True))
 
     # What characteristics start with ----------------------------------------------------------------------------
     def _declared(
@@ -266,35 +263,6 @@ class Lagrangian(Solver):
         entry = labels[:, self.window.space]
         end = torch.full_like(entry, position)
         return boundary_values(problem, condition, torch.cat([end, entry] if self._axis else [entry, end], dim=1))
-
-    def _places(self, number: int, labels: Tensor, indices: MultiIndexSet) -> list[Jet]:
-        """Where characteristics labelled anew start at the end of window ``number``.
-
-        That is their label; on a circle they stay dense where the old ones were, but not as dense.
-        """
-        names, axes = self.problem.coordinates, self.problem.space_axes
-        fresh = [Coordinate(names, axis, labels[:, axis]) for axis in axes]
-        if len(axes) > 1 or not periods(self.problem):
-            return list(fresh)
-        family, end = self._at_end(number, labels)
-        (old,) = family.position_jets(end, indices)
-        corner = end[:1].clone()
-        corner[:, axes[0]] = family.low[axes[0]]
-        shift = family.motion(corner)[0][0, 0].detach() - float(family.low[axes[0]])
-        return [(1 - _FRESH) * old + _FRESH * (fresh[0] + shift)]
-
-    def _carried(self, number: int, labels: Tensor, indices: MultiIndexSet) -> list[Jet]:
-        """What the characteristics that are labelled anew at the end of window ``number`` start with."""
-        origin = self._places(number, labels, indices)
-        family, places = self._at_end(number, labels)
-        places[:, list(self.problem.space_axes)] = torch.stack([place.value.detach() for place in origin], dim=-1)
-        jets = self._carried_with(family, places)
-        return [pulled_back(jets[name], origin, self.problem.space) for name in self.problem.unknowns]
-
-    def _at_end(self, number: int, labels: Tensor) -> tuple[Characteristics, Tensor]:
-        family, end = cast(Characteristics, self.windows[number]), labels.clone()
-        end[:, self._axis] = family.high[self._axis]
-        return family, end
 
     # Set-up -----------------------------------------------------------------------------------------------------
     @torch.no_grad()
@@ -325,16 +293,3 @@ class Lagrangian(Solver):
         self.term_points = {term: key for key, p in batch.items() for term in self._terms(key, p.coordinates[:2])}
         self.term_kinds = dict.fromkeys(self.term_points, "equation")
 
-
-def _cuts(problem: Problem, windows: int | Sequence[float]) -> list[float]:
-    """The ends of the time windows."""
-    time = problem.domain.time
-    assert time is not None
-    if isinstance(windows, int):
-        if windows < 1:
-            raise InputError(f"windows={windows} must be at least 1")
-        return torch.linspace(time.low, time.high, windows + 1, dtype=torch.float64).tolist()
-    cuts = [time.low, *map(float, windows), time.high]
-    if any(later <= earlier for earlier, later in itertools.pairwise(cuts)):
-        raise InputError(f"windows={list(windows)} must be increasing times between {time.low:g} and {time.high:g}")
-    return cuts

@@ -151,7 +151,7 @@ def test_mistakes():
         reconstruct(Slices([level(0), level(1)]))
     with pytest.raises(InputError, match="needs parallel planes"):
         reconstruct(slice_mesh(torus(), 4, generator=generator()), "linear")
-    with pytest.raises(InputError, match="resolution must be .* got 4"):
+    with pytest.raises(InputError, match=r"resolution must be .* got 4"):
         reconstruct(slices, "linear").mesh(4)
     nothing = reconstruct(slices, lambda _: lambda points: torch.ones(len(points), 1).to(points))
     with pytest.raises(InputError, match="encloses nothing at resolution 16"):

@@ -94,7 +94,7 @@ def test_vertices_off_their_plane():
     text, plane = repair(off_plane(0.0, 0.5))
     assert "refitted" in text and plane.normal[0] == pytest.approx(-0.5 / 1.25**0.5)
     bent = Contour(np.array([[0, 0, 0], [1, 0, 0.4], [1, 1, 0], [0, 1, 0.4]]))
-    with pytest.raises(InputError, match="plane 1: its vertices lie up to 0.2 off every plane"):
+    with pytest.raises(InputError, match=r"plane 1: its vertices lie up to 0.2 off every plane"):
         Slices([Plane(Z, 0.0, (bent,)), level(3, square(1, 3))])
 
 
@@ -145,7 +145,7 @@ def test_mistakes():
         Slices([])
     broken = square(1)
     broken.vertices[2, 1] = np.nan
-    with pytest.raises(InputError, match="plane 2, contour 1: vertex 2 is .*nan.*, not finite"):
+    with pytest.raises(InputError, match=r"plane 2, contour 1: vertex 2 is .*nan.*, not finite"):
         Slices([level(1), level(0, broken)])
     with pytest.raises(InputError, match="normal"):
         Slices([Plane(np.zeros(3), 0.0)])

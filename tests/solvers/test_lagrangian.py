@@ -148,7 +148,7 @@ def test_a_new_window_starts_where_the_last_one_ended(problem: Problem) -> None:
     assert solver.advance()
     assert not any(p.requires_grad for p in solver.windows[0].parameters())
     assert torch.equal(solver.fields(points)["u"], before)
-    old, new = (solver._carried_with(window, points)["u"] for window in solver.windows)
+    old, new = (solver._jets(window, points)["u"] for window in solver.windows)
     assert torch.allclose(new.value, before, atol=1e-10)
     orders = [index for index in solver._indices if not index[-1]]
     assert len(orders) == (3 if len(problem.space) == 1 else 1)

@@ -17,7 +17,7 @@ import torch
 
 from sciml.errors import InputError
 from sciml.geometry.facets import Segments
-from sciml.shapes.formats.tokens import Tokens
+from sciml.shapes.formats.lines import Lines
 from sciml.shapes.loops import area, ends_of
 from sciml.shapes.slices import Contour, Plane, Slices
 
@@ -30,39 +30,44 @@ def read_csl(path: str | Path) -> Slices:
     Raises:
         InputError: the file is truncated, or a count or number in it is wrong.
     """
-    tokens = Tokens(Path(path))
-    if tokens.word("the header") != "CSLC":
+    lines = Lines(Path(path))
+    if lines.words("the header") != ["CSLC"]:
         raise InputError(f"{path} is no .csl file: it does not start with CSLC")
-    count, declared = tokens.integer("the number of planes", 1), tokens.integer("the number of labels")
+    count, declared = lines.integers("the numbers of planes and labels", 2)
     repairs: list[str] = []
-    planes = [_plane(tokens, number, repairs) for number in range(1, count + 1)]
-    tokens.end()
+    planes = [_plane(lines, number, repairs) for number in range(1, count + 1)]
+    lines.end()
     used = {label for plane in planes for label in plane.labels}
     if declared != len(used):
         repairs.append(f"{declared} labels are declared and {len(used)} occur")
     return Slices(planes, repairs=repairs)
 
 
-def _plane(tokens: Tokens, number: int, repairs: list[str]) -> Plane:
+def _plane(lines: Lines, number: int, repairs: list[str]) -> Plane:
     where = f"plane {number}"
-    stated = tokens.integer(f"the number of {where}")
-    if stated != number:
-        raise InputError(f"{tokens.path}: {where} has the number {stated}; a count before it is wrong")
-    vertices, components = tokens.integer(f"the vertices of {where}"), tokens.integer(f"the components of {where}")
-    *normal, constant = tokens.floats(4, f"the coefficients of {where}")
-    points = tokens.floats(3 * vertices, f"the vertices of {where}").reshape(-1, 3)
+    words = lines.words(where, 7)
+    stated, vertices, components = lines.numbers(words[:3], f"the counts of {where}", np.int64).tolist()
+    *normal, constant = lines.numbers(words[3:], f"the coefficients of {where}", np.float64)
+    if stated != number or vertices < 0 or components < 0:
+        raise lines.error(f"{where} has the number {stated}, {vertices} vertices and {components} components")
+    points = lines.table(f"vertex of {where}", vertices, 3)
     contours: list[Contour] = []
     used = np.zeros(vertices, dtype=bool)
     for index in range(components):
         what = f"component {index} of {where}"
-        size, parent = _size(tokens, what)
-        label = tokens.integer(f"the label of {what}", least=-(2**31))
-        rows = tokens.integers(size, what)
-        if len(rows) and not (rows.min() >= 0 and rows.max() < vertices):
-            raise InputError(f"{tokens.path}: {what} names vertex {rows.max()} of {vertices}, counted from 0")
-        if parent is not None:
-            if not parent < index:
-                raise InputError(f"{tokens.path}: {what} is a hole in component {parent}, which is not before it")
+        first, *rest = lines.words(what)
+        found = COMPONENT.fullmatch(first)
+        if not found:
+            raise lines.error(f"{what} must start with its size, such as 12 or 12h0, got {first!r}")
+        label, *rows = lines.numbers(rest, what, np.int64).tolist() or [0]
+        if len(rows) != int(found[1]) or not rest:
+            raise lines.error(f"{what} must be a label and {found[1]} vertices, got {len(rest)} numbers")
+        if rows and not (min(rows) >= 0 and max(rows) < vertices):
+            raise lines.error(f"{what} names vertex {max(rows)} of {vertices}, counted from 0")
+        if found[2] is not None:
+            parent = int(found[2])
+            if parent >= index:
+                raise lines.error(f"{what} is a hole in component {parent}, which is not before it")
             if label != contours[parent].label:
                 repairs.append(f"holes take the label of what they are in, not their own {label}")
                 label = contours[parent].label
@@ -71,15 +76,6 @@ def _plane(tokens: Tokens, number: int, repairs: list[str]) -> Plane:
     if not used.all():
         repairs.append(f"{where}: {int((~used).sum())} vertices belong to no component and were left out")
     return Plane(np.array(normal), -constant, tuple(contours))
-
-
-def _size(tokens: Tokens, what: str) -> tuple[int, int | None]:
-    word = tokens.word(what)
-    found = COMPONENT.fullmatch(word)
-    if not found:
-        raise InputError(f"{tokens.path}: {what} must start with its size, such as 12 or 12h0, got {word!r}")
-    size, parent = found.groups()
-    return int(size), None if parent is None else int(parent)
 
 
 def write_csl(slices: Slices, path: str | Path) -> None:
