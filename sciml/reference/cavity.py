@@ -8,8 +8,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import scipy.linalg
-import scipy.sparse.linalg
 from numpy.polynomial import Chebyshev, Polynomial, legendre
 from numpy.typing import NDArray
 
@@ -84,14 +82,16 @@ class _Galerkin:
         # b'' are orthonormal, so that the biharmonic operator is 1 x mass + mass x 1 + 2 stiffness x stiffness. Without
         # the last term, which is no larger than the others, it preconditions.
         b, _, _ = self._basis
-        self._mass, self._vectors = scipy.linalg.eigh((b * weights) @ b.T)
+        self._mass, self._vectors = np.linalg.eigh((b * weights) @ b.T)
 
     def solve(self, re: float, coefficients: Array, tolerance: float) -> Array:
         """Newton's method with GMRES, to an error a hundredth of ``tolerance`` relative to the coefficients."""
+        from scipy.sparse.linalg import LinearOperator, gmres  # slow to import
+
         for _ in range(20):
             flow = _flow(coefficients, self._basis, self._basis, self._singular)
-            step, _ = scipy.sparse.linalg.gmres(
-                scipy.sparse.linalg.LinearOperator((coefficients.size,) * 2, self._jacobian(re, flow)),
+            step, _ = gmres(
+                LinearOperator((coefficients.size,) * 2, self._jacobian(re, flow)),
                 -self._integrals(flow.laplacian, re * flow.laplacian * flow.psi_y, -re * flow.laplacian * flow.psi_x),
                 rtol=1e-2, restart=150, maxiter=4,
             )  # fmt: skip

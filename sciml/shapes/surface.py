@@ -38,7 +38,10 @@ def extract(
     for level in range(LEVELS):
         size = step * 2 ** (LEVELS - 1 - level)
         if level:
-            values, known, active = _refined(values), _spread(known), _children(_crossed(values))
+            coarser = _crossed(values)
+            values, known = _refined(values), _spread(known)
+            # the last grid follows the surface alone, those before it search all around it
+            active = _crossed(values) if level == LEVELS - 1 else _children(coarser)
         cells = np.floor((seeds - low) / size).astype(int)
         cells = cells[((cells >= 0) & (cells < active.shape)).all(1)]
         active[tuple(cells.T)] = True

@@ -218,6 +218,12 @@ class Lagrangian(Solver):
             found.append((float(j.min()), float(labels[j.argmin(), self._axis])))
         return found
 
+    @property
+    def choices(self) -> dict[str, Any]:
+        """For the record of a run: where characteristics were labelled anew, and how close they came."""
+        least = [j for j, _ in self.least_jacobian()]
+        return {"labelled_anew_at": self._ends[1 : len(least)], "least_jacobian": least}
+
     def _probes(self, window: Characteristics) -> Tensor:
         labels = window.sample(self.problem.domain, _PROBES, torch.Generator().manual_seed(0), "sobol")
         return labels.to(self.device, self.dtype)

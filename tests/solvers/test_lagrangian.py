@@ -97,6 +97,17 @@ def test_convection_is_solved_at_any_speed(beta: float) -> None:
     assert solution.relative_l2 is not None and solution.relative_l2["u"] < 1e-6
 
 
+def test_a_speed_that_is_not_known_at_the_start_is_learned() -> None:
+    """With the drift taken away, the network of the positions has to find the speed."""
+    problem = Convection(beta=30.0)
+    solver = Lagrangian(problem, generator=generator(), points=200, width=8)
+    solver.window.drift.zero_()
+    solver.window.spread.fill_(2 * math.pi + 30)
+    assert Solution(problem, solver).relative_l2["u"] > 1  # type: ignore[index]
+    Trainer([Phase(LevenbergMarquardt(), steps=12)], progress=False).fit(solver)
+    assert Solution(problem, solver).relative_l2["u"] < 1e-6  # type: ignore[index]
+
+
 def test_diffusion_along_characteristics_does_not_depend_on_the_speed() -> None:
     errors = []
     for beta in (0.0, 70.0):
@@ -170,6 +181,7 @@ def test_windows_are_trained_one_after_another_and_saved(tmp_path) -> None:
     solution = sciml.solve(ConvectionDiffusion(nu=0.1), "lagrangian", windows=2, steps=16, width=8, points=150, progress=False)
     assert solution.relative_l2["u"] < 1e-2  # type: ignore[index]
     solver = solution.solver
+    assert solver.choices["labelled_anew_at"] == [0.5] and len(solver.choices["least_jacobian"]) == 2
     restored = Lagrangian.from_configuration(solver.problem, solver.configuration())
     restored.load_state_dict(solver.state_dict())
     points = solver.problem.domain.sample(50, generator())

@@ -19,9 +19,6 @@ Evaluate = Callable[[Tensor, MultiIndexSet], Tensor]
 """Derivatives (U, S, N) of all unknowns at points (N, d)."""
 
 
-SAMPLES = 16  # on the boundary for every box and coefficient along its side, where the boundary cuts boxes
-
-
 class Placed(NamedTuple):
     """Points of a condition, the boxes (N,) that hold them and quadrature weights (N,)."""
 
@@ -65,7 +62,7 @@ def terms(
         if isinstance(condition, Observations):
             placed = _observed(problem, boxes, condition)
         else:
-            placed = _on_boundary(problem, boxes, basis, condition, whole, cut)
+            placed = _on_boundary(problem, tiling, boxes, basis, condition)
         add(placed, lambda f, c=condition, p=placed: c.residuals(problem, f, p.points), problem.derivatives[name])
     if problem.gauge:
         place = _anchor(problem, boxes, basis)
@@ -142,25 +139,24 @@ def _shares(owner: Tensor, count: int) -> Tensor:
     return 1.0 / torch.bincount(owner, minlength=count)[owner].to(torch.float64)
 
 
-def _on_boundary(
-    problem: Problem, boxes: Boxes, basis: Legendre, condition: Condition, whole: Tensor, cut: Tensor
-) -> Placed:
-    """Gauss points of those sides of whole boxes that lie on the condition's part of the boundary; samples in cut ones."""
-    parts = []
-    for axis in problem.space_axes:
-        for upper in (False, True):
-            placed = _side(boxes, basis, whole, axis, upper)
-            distance = problem.domain.boundary_distance(placed.points.coordinates, on=getattr(condition, "on", None))
-            here = distance <= 1e-9 * boxes.half[placed.owner].amax(1)
-            parts.append(Placed(placed.points[here], placed.owner[here], placed.weights[here]))
-    if cut.any():
-        n = SAMPLES * len(boxes) * (basis.degree + 1) ** (boxes.dimension - 1)
-        drawn = condition.sample(problem, n, torch.Generator().manual_seed(0), "sobol", device=boxes.low.device)
-        drawn = drawn[_within(problem, boxes, drawn.coordinates)]
-        owner = boxes.owner(drawn.coordinates)
-        drawn, owner = drawn[cut[owner]], owner[cut[owner]]
-        parts.append(Placed(drawn, owner, _shares(owner, len(boxes))))
-    return _together(parts)
+def _on_boundary(problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, condition: Condition) -> Placed:
+    """Gauss points of those sides of boxes that lie on the condition's part of the boundary, and its points in cut ones."""
+    everywhere = torch.arange(len(boxes), device=boxes.low.device)
+    parts = [_side(boxes, basis, everywhere, axis, upper) for axis in problem.space_axes for upper in (False, True)]
+    cut = tiling.cut(boxes).nonzero()[:, 0]
+    if len(cut):
+        points, normals, owner = tiling.boundary(boxes[cut])
+        if problem.time is not None:  # at all Gauss points in time
+            steps = gauss(basis.degree + 1, 1, boxes.low)[0][:, 0]
+            axis = problem.coordinates.index(problem.time)
+            points, normals, owner = (item.repeat_interleave(len(steps), 0) for item in (points, normals, owner))
+            centre, half = boxes[cut].centre[owner, axis], boxes[cut].half[owner, axis]
+            points[:, axis] = centre + half * steps.repeat(len(points) // len(steps))
+        parts.append(Placed(Points(points, normals=normals), cut[owner], _shares(owner, len(cut))))
+    placed = _together(parts)
+    distance = problem.domain.boundary_distance(placed.points.coordinates, on=getattr(condition, "on", None))
+    here = distance <= 2 * tiling.tiny
+    return Placed(placed.points[here], placed.owner[here], placed.weights[here])
 
 
 def _within(problem: Problem, boxes: Boxes, points: Tensor) -> Tensor:

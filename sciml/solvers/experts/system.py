@@ -12,9 +12,11 @@ from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes, faces
 from sciml.solvers.experts.placement import Evaluate, terms
 from sciml.solvers.experts.skeleton import Skeleton, traces
+from sciml.solvers.experts.terms import Block
 from sciml.solvers.experts.tiling import Tiling
 
 
+RIDGE = 1e-11  # on the coefficients of boxes that the boundary cuts: what they do outside is left open
 WEIGHT = 10.0  # of conditions and jumps over the equations
 SHORTEST = 1 / 64  # part of a Gauss-Newton step
 
@@ -38,6 +40,7 @@ class System:
         self.boxes, self.basis = boxes, basis
         self.shape = len(boxes), len(problem.unknowns), len(basis)
         self.terms = terms(problem, tiling, boxes, basis, WEIGHT, before)
+        self._cut = tiling.cut(boxes).nonzero()[:, 0]
         periods = {c.coordinate for c in problem.named_conditions().values() if isinstance(c, Periodic)}
         low, high = problem.domain.bounds
         coupled = []
@@ -57,6 +60,9 @@ class System:
     def step(self, coefficients: Tensor) -> Tensor:
         """The minimiser of the sum of squares linearised at ``coefficients``."""
         blocks = [term.assemble(coefficients) for term in self.terms]
+        if len(self._cut):
+            eye = RIDGE * torch.eye(self.skeleton.columns).to(coefficients)
+            blocks.append(Block(self._cut, eye.expand(len(self._cut), -1, -1), eye.new_zeros(len(self._cut), len(eye))))
         return self.skeleton.solve(blocks).reshape(self.shape)
 
     def solve(self, start: Tensor | None = None, linear: bool = False, tolerance: float = 1e-10, limit: int = 12) -> Solved:

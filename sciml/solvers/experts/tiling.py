@@ -12,6 +12,7 @@ from sciml.problem import Problem
 from sciml.solvers.experts.boxes import Boxes, Faces, grid
 
 PROBES = {1: 129, 2: 33, 3: 13}  # along each axis of a box, to see where it is inside
+ASIDE = 1e-6  # how far from its sides the outermost ones are: those may be on the boundary
 
 
 class Tiling:
@@ -28,7 +29,7 @@ class Tiling:
     def __init__(self, problem: Problem, device: torch.device) -> None:
         self.domain, self.axes = problem.domain, list(problem.space_axes)
         low, high = (bound.to(device) for bound in problem.domain.bounds)
-        self.low, self.high = low, high
+        self.tiny = 1e-10 * float((high - low).max())  # distance below which a point is on the boundary
         space = problem.domain.space
         self.is_box = space is None or math.isclose(space.volume, float((high - low)[self.axes].prod()), rel_tol=1e-12)
         breaks = [torch.stack(ends) for ends in zip(low, high, strict=True)]
@@ -43,7 +44,7 @@ class Tiling:
         if self.is_box:
             return boxes
         inside, z = self.probed(boxes)
-        kept, step = inside.any(1), 2 / PROBES[len(self.axes)]
+        kept, step = inside.any(1), 2 / (PROBES[len(self.axes)] - 1)
         boxes, inside = boxes[kept], inside[kept]
         lowest = torch.where(inside[:, :, None], z, 1.0).amin(1).sub(step).clamp(min=-1)
         highest = torch.where(inside[:, :, None], z, -1.0).amax(1).add(step).clamp(max=1)
@@ -84,14 +85,40 @@ class Tiling:
         return self._subset(faces, rows, low, high, index=False)
 
     def _crossing(self, faces: Faces, rows: Tensor, axis: int, outside: Tensor, inside: Tensor) -> Tensor:
-        """Where, as a fraction of the face, the boundary lies between two fractions (by bisection)."""
-        for _ in range(40):
+        """Where, as a fraction of the face, the boundary lies between two fractions."""
+        width = (faces.high - faces.low)[rows, axis]
+        start, end = (((faces.low + faces.high) / 2)[rows] for _ in range(2))
+        start[:, axis] = faces.low[rows, axis] + outside * width
+        end[:, axis] = faces.low[rows, axis] + inside * width
+        return (self._between(start, end)[:, axis] - faces.low[rows, axis]) / width
+
+    def _between(self, outside: Tensor, inside: Tensor) -> Tensor:
+        """The last points inside on the way from ``inside`` to ``outside``, both (N, d), by bisection."""
+        for _ in range(45):
             middle = (outside + inside) / 2
-            points = ((faces.low + faces.high) / 2)[rows]
-            points[:, axis] = faces.low[rows, axis] + middle * (faces.high - faces.low)[rows, axis]
-            within = self._inside(points[:, None])[:, 0]
+            within = self._inside(middle[:, None])
             outside, inside = torch.where(within, outside, middle), torch.where(within, middle, inside)
         return inside
+
+    def boundary(self, boxes: Boxes) -> tuple[Tensor, Tensor, Tensor]:
+        """Where a grid of lines in each box crosses the boundary: points (N, d), outward normals (N, d), boxes (N,)."""
+        z = self.probed(boxes)[1]
+        n, dimension = PROBES[len(self.axes)], len(self.axes)
+        points = boxes.points(z).reshape(len(boxes), *(n,) * dimension, -1)
+        inside = self._inside(points.reshape(len(boxes), -1, points.shape[-1])).reshape(points.shape[:-1])
+        found, owners = [], []
+        for line in range(1, dimension + 1):
+            here, there = inside.narrow(line, 0, n - 1), inside.narrow(line, 1, n - 1)
+            first, second = points.narrow(line, 0, n - 1), points.narrow(line, 1, n - 1)
+            for one, other, change in ((first, second, ~here & there), (second, first, here & ~there)):
+                found.append(self._between(one[change], other[change]))
+                owners.append(change.nonzero()[:, 0])
+        crossings = torch.cat(found).requires_grad_()
+        with torch.enable_grad():
+            (slopes,) = torch.autograd.grad(self.domain.signed_distance(crossings).sum(), crossings)
+        normals = torch.zeros_like(slopes)
+        normals[:, self.axes] = torch.nn.functional.normalize(slopes[:, self.axes], dim=1)
+        return crossings.detach(), normals, torch.cat(owners)
 
     @staticmethod
     def _subset(faces: Faces, rows: Tensor, low: Tensor, high: Tensor, index: bool = True) -> Faces:
@@ -101,7 +128,7 @@ class Tiling:
     def probed(self, boxes: Boxes) -> tuple[Tensor, Tensor]:
         """Reference points z (Q, d), and which of them are inside in each of ``boxes``, (n, Q)."""
         n = PROBES[len(self.axes)]
-        z = self._reference(self.axes, torch.linspace(1 / n - 1, 1 - 1 / n, n), boxes.low)
+        z = self._reference(self.axes, torch.linspace(-1, 1, n) * (1 - ASIDE), boxes.low)
         return self._inside(boxes.points(z)), z
 
     def _reference(self, axes: Sequence[int], line: Tensor, like: Tensor) -> Tensor:
@@ -112,8 +139,7 @@ class Tiling:
 
     def _inside(self, points: Tensor) -> Tensor:
         """Which of ``points`` (n, Q, d) are inside, (n, Q)."""
-        tiny = 1e-10 * float((self.high - self.low).max())
-        return self.domain.contains(points.reshape(-1, points.shape[-1]), tolerance=tiny).reshape(points.shape[:2])
+        return self.domain.contains(points.reshape(-1, points.shape[-1]), tolerance=self.tiny).reshape(points.shape[:2])
 
 
 def _distinct(values: Tensor) -> Tensor:

@@ -1,0 +1,105 @@
+"""Every solver with defaults only: relative L2 within a budget of wall-clock seconds, by seed.
+
+    python -m tests.benchmarks.accuracy [--quick] [--seeds N] [--solvers experts pinn lagrangian] [--problems burgers ...]
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+from tests.benchmarks.common import load, markdown, median_and_worst, parser, run_all, save
+
+NAME = "accuracy"
+Case = tuple[str, dict[str, Any], float]  # problem, settings, seconds
+CASES: dict[str, list[Case]] = {
+    "experts": [
+        ("helmholtz", {}, 10),
+        ("helmholtz", {"a1": 6, "a2": 6}, 30),
+        ("convection", {"beta": 30.0}, 10),
+        ("convection", {"beta": 100.0}, 20),
+        ("klein_gordon", {}, 20),
+        ("wave", {}, 20),
+        ("heat", {}, 20),
+        ("kovasznay", {}, 20),
+        ("poisson_l_shape", {}, 30),
+        ("poisson_holes", {}, 30),
+        ("burgers", {}, 30),
+        ("allen_cahn", {}, 60),
+        ("allen_cahn_periodic", {}, 60),
+        ("kdv", {}, 60),
+        ("cavity", {"re": 100.0}, 60),
+    ],
+    "pinn": [
+        ("helmholtz", {}, 60),
+        ("burgers", {}, 60),
+        ("convection", {"beta": 30.0}, 60),
+        ("allen_cahn", {}, 60),
+        ("inverse_diffusion", {}, 30),
+    ],
+    "lagrangian": [("convection", {"beta": beta}, 20) for beta in (0.0, 30.0, 50.0, 100.0, 1000.0)],
+}
+SEEDS = {"experts": 5, "pinn": 3, "lagrangian": 5}
+
+
+def run(solver: str, problem: str, settings: dict[str, Any], seed: int, seconds: float) -> dict[str, Any]:
+    """Error, estimate and seconds of one run."""
+    from sciml import SciMLError, solve
+    from sciml.registry import get_problem
+
+    began = time.perf_counter()
+    try:
+        solution = solve(get_problem(problem, settings), solver=solver, seconds=seconds, seed=seed, progress=False)
+    except SciMLError as error:
+        return {"error": None, "seconds": round(time.perf_counter() - began, 1), "failed": str(error)}
+    taken = round(time.perf_counter() - began, 1)
+    errors, estimate = solution.relative_l2 or {}, solution.error_estimate or {}
+    worst = max(errors, key=lambda field: errors[field])
+    found = {"error": errors[worst], "field": worst, "estimate": estimate.get(worst), "seconds": taken}
+    return found | ({"parameters": solution.parameters} if solution.parameters else {})
+
+
+def tables() -> str:
+    saved = load(NAME)
+    if saved is None:
+        return "Not measured yet."
+    rows = []
+    for solver, cases in CASES.items():
+        for problem, settings, budget in cases:
+            found = [r for r in saved["runs"] if (r["solver"], r["problem"], r["settings"]) == (solver, problem, settings)]
+            if found:
+                title = " ".join((f"`{problem}`", *(f"{key}={value:g}" for key, value in settings.items())))
+                errors = [float("inf") if r["error"] is None else r["error"] for r in found]
+                estimates = [r["estimate"] for r in found if r.get("estimate") is not None]
+                taken = statistics.median(r["seconds"] for r in found)
+                known = f"{statistics.median(estimates):.2g}" if estimates else "-"
+                rows.append((title, solver, f"{taken:.0f} of {budget:g}", len(found), median_and_worst(errors), known))
+    return markdown(("problem", "solver", "seconds", "seeds", "relative L2, median (worst)", "its own estimate"), rows)
+
+
+def main() -> None:
+    arguments = parser(__doc__.splitlines()[0])
+    arguments.add_argument("--seeds", type=int)
+    arguments.add_argument("--solvers", nargs="+", default=list(CASES), choices=list(CASES))
+    arguments.add_argument("--problems", nargs="+", help="all unless given")
+    chosen = arguments.parse_args()
+    jobs = [
+        {"solver": solver, "problem": problem, "settings": settings, "seed": seed,
+         "seconds": budget / (10 if chosen.quick else 1)}
+        for solver in chosen.solvers
+        for problem, settings, budget in CASES[solver]
+        if chosen.problems is None or problem in chosen.problems
+        for seed in range(1 if chosen.quick else chosen.seeds or SEEDS[solver])
+    ]  # fmt: skip
+    results = run_all(run, jobs, chosen.workers)
+    if not chosen.quick:
+        new = {(r["solver"], r["problem"], str(r["settings"])) for r in results}
+        earlier = (load(NAME) or {"runs": []})["runs"]
+        kept = [r for r in earlier if (r["solver"], r["problem"], str(r["settings"])) not in new]
+        save(NAME, f"python -m tests.benchmarks.{NAME}", kept + results)
+        print(tables())
+
+
+if __name__ == "__main__":
+    main()
