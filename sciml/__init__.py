@@ -31,7 +31,7 @@ _HOME = {
         "Causal", "Fixed", "FixedPoints", "GradientAnnealing", "GradientNorm", "NeuralTangentKernel", "ReLoBRaLo",
         "ResidualAdaptive", "RetainResampleRelease", "Uniform",
     ),
-    "sciml.solvers": ("PINN", "Solver"),
+    "sciml.solvers": ("PINN", "Experts", "Lagrangian", "Solver"),
     "sciml.training": ("Callback", "CSVLogger", "EarlyStopping", "Phase", "Result", "TensorBoardLogger", "Trainer"),
     "sciml.solution": ("Solution",),
     "sciml.api": ("load", "solve"),

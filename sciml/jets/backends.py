@@ -64,7 +64,8 @@ def autograd(function: Callable[[Tensor], Tensor], points: Tensor, names: Sequen
     def field(column: int) -> Jet:
         def partial(index: MultiIndex) -> Tensor:
             if not any(index):
-                return output[:, column]
+                with torch.enable_grad():  # kept for later derivatives, whoever asks first
+                    return output[:, column]
             axis = max(axis for axis, order in enumerate(index) if order)
             lower = tuple(order - (a == axis) for a, order in enumerate(index))
             with torch.enable_grad():

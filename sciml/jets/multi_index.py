@@ -102,6 +102,9 @@ class MultiIndexSet:
             cls._instances[members] = self
         return cls._instances[members]
 
+    def __reduce__(self) -> tuple[type[MultiIndexSet], tuple[tuple[MultiIndex, ...], int]]:
+        return MultiIndexSet, (self.members, self.dimension)  # copies and pickles are the same object again
+
     def __len__(self) -> int:
         return len(self.members)
 

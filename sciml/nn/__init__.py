@@ -7,6 +7,7 @@ from sciml.nn.activation import Sine as Sine
 from sciml.nn.embedding import FourierFeatures as FourierFeatures
 from sciml.nn.embedding import Normalization as Normalization
 from sciml.nn.embedding import PeriodicEmbedding as PeriodicEmbedding
+from sciml.nn.embedding import coordinate_embedding as coordinate_embedding
 from sciml.nn.linear import RandomWeightFactorization as RandomWeightFactorization
 from sciml.nn.linear import glorot_linear as glorot_linear
 from sciml.nn.mlp import MLP as MLP
@@ -22,5 +23,6 @@ __all__ = [
     "PirateNet",
     "RandomWeightFactorization",
     "Sine",
+    "coordinate_embedding",
     "glorot_linear",
 ]

@@ -174,3 +174,22 @@ class PeriodicEmbedding(nn.Module):
 
     def extra_repr(self) -> str:
         return f"periods={self.periods}, harmonics={self.harmonics}"
+
+
+def coordinate_embedding(
+    coordinates: Sequence[str], low: Tensor, high: Tensor, periods: Mapping[str, float]
+) -> nn.Module:
+    """What stands in front of a network of the coordinates: sine and cosine of the periodic ones, then zero mean and
+    unit variance of every feature on the box ``[low, high]``. In double precision until it is cast.
+
+    Args:
+        coordinates: all names, in order.
+        low, high: corners of the box, shape (d,).
+        periods: period of each periodic coordinate.
+    """
+    if not periods:
+        return Normalization(low, high, dtype=torch.float64)
+    passed = [axis for axis, name in enumerate(coordinates) if name not in periods]
+    unit = low.new_ones(2 * len(periods))
+    bounds = torch.cat([-unit, low[passed]]), torch.cat([unit, high[passed]])
+    return nn.Sequential(PeriodicEmbedding(coordinates, periods), Normalization(*bounds, dtype=torch.float64))

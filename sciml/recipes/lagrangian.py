@@ -42,7 +42,7 @@ class Norms(Weighting):
         return {name: weight(name, residual.detach()) for name, residual in terms.residuals.items()}
 
 
-class Relabelling(Callback):
+class NextWindow(Callback):
     """Labels the characteristics anew after the last phase of every time window, and says when they cluster or cross."""
 
     def __init__(self, phases_a_window: int) -> None:
@@ -101,7 +101,7 @@ def lagrangian(
         for phase in _phases(loss, number + 1, seconds and seconds / count, steps and max(1, steps // count))
     ]
     trainer = Trainer(
-        phases, [*callbacks, Relabelling(len(phases) // count)], loggers, folder=folder, seed=seed, progress=progress
+        phases, [*callbacks, NextWindow(len(phases) // count)], loggers, folder=folder, seed=seed, progress=progress
     )
     return trainer.fit(solver, resume=resume)
 

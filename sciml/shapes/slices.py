@@ -77,7 +77,7 @@ class Slices:
 
     Attributes:
         planes: with at least one; a plane without contours says that nothing is there.
-        names: name of every label that occurs, in ascending order of the labels.
+        names: name of every label that occurs, in ascending order of the labels; with its number where two are alike.
         units: such as "mm", or None when they are not known.
         repairs: one sentence for everything that was changed on the way in.
 
@@ -98,7 +98,9 @@ class Slices:
         unused = [name for label, name in (names or {}).items() if label not in labels]
         if unused:
             found.append(f"no contour has the label {' or '.join(unused)}")
-        self.names = {label: (names or {}).get(label, str(label)) for label in labels}
+        given = {label: (names or {}).get(label, str(label)) for label in labels}
+        twice = {name for name in given.values() if list(given.values()).count(name) > 1}
+        self.names = {label: f"{name} {label}" if name in twice else name for label, name in given.items()}
         self._winners, overlaps = self._overlaps()
         self.repairs = tuple(dict.fromkeys([*repairs, *found, *overlaps]))
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sciml.geometry import Domain
 from sciml.jets import Jet, JetTensor, MultiIndex, MultiIndexSet, taylor
-from sciml.nn import MLP, Normalization, PeriodicEmbedding
+from sciml.nn import MLP, coordinate_embedding
 from sciml.solvers.quasilinear import eulerian
 
 Start = Callable[[Tensor, MultiIndexSet], list[Jet]]
@@ -72,7 +72,7 @@ class Characteristics(nn.Module):
         self.time = time
         self.space = [axis for axis in range(len(names)) if axis != self.time]
         self.low, self.high, self.orientation = low, high, orientation
-        self.embedding = _embedding(self.names, low, high, self.periods)
+        self.embedding = coordinate_embedding(self.names, low, high, self.periods)
         outputs = [len(self.space) + unknowns] if shared else [len(self.space), unknowns]
         features = len(names) + len(periods)
         self.branches = nn.ModuleList(MLP(features, out, width, depth, generator=generator) for out in outputs)
@@ -223,13 +223,3 @@ class Characteristics(nn.Module):
             return torch.stack([torch.stack([column(jet, index) for jet in jets], -1) for index in members]).detach()
 
         return JetTensor([block(order) for order in range(indices.order + 1)], indices)
-
-
-def _embedding(names: Sequence[str], low: Tensor, high: Tensor, periods: Mapping[str, float]) -> nn.Module:
-    """Sine and cosine of the periodic coordinates, then every feature to zero mean and unit variance."""
-    if not periods:
-        return Normalization(low, high)
-    passed = [axis for axis, name in enumerate(names) if name not in periods]
-    unit = low.new_ones(2 * len(periods))
-    bounds = torch.cat([-unit, low[passed]]), torch.cat([unit, high[passed]])
-    return nn.Sequential(PeriodicEmbedding(names, periods), Normalization(*bounds))

@@ -20,7 +20,6 @@ from sciml.solvers.relabelling import Relabelling, window_ends
 from sciml.solvers.row_jacobian import row_jacobian
 from sciml.solvers.solver import Batch, Solver
 
-Form = Literal["corrected", "published"]
 _PROBES = 4096  # labels at which the speed and J are looked at
 
 
@@ -56,7 +55,7 @@ class Lagrangian(Solver):
         problem: Problem,
         *,
         points: int = 1000,
-        form: Form = "corrected",
+        form: Literal["corrected", "published"] = "corrected",
         windows: int | Sequence[float] = 1,
         shared: bool = False,
         width: int = 20,
@@ -73,7 +72,7 @@ class Lagrangian(Solver):
         ends = entrances(problem)
         self._keys = [INTERIOR, *(f"inflow_{position:g}" for position in ends)]
         super().__init__(problem, dict.fromkeys(self._keys, points // 2) | {INTERIOR: points})
-        self.form: Form = form
+        self.form = form
         self._time = problem.time or ""  # check_quasilinear has made sure of it
         self._axis = problem.coordinates.index(self._time)
         self._ends = window_ends(problem, windows)
@@ -109,7 +108,9 @@ class Lagrangian(Solver):
         self.entering = nn.ModuleList(entering(x, c, normal) for x, (c, normal) in ends.items())
         self.register_buffer("current", torch.zeros((), dtype=torch.int64))
         self.to(device=device, dtype=dtype)
-        self._name_terms()
+        batch = self.sample(torch.Generator().manual_seed(0))
+        self.term_points = {term: key for key, p in batch.items() for term in self._terms(key, p.coordinates[:2])}
+        self.term_kinds = dict.fromkeys(self.term_points, "equation")
         self._set_scales()
         self._set_trainable()
         self.register_load_state_dict_post_hook(lambda *_: self._set_trainable())
@@ -152,10 +153,16 @@ class Lagrangian(Solver):
         residuals: dict[str, Tensor] = {}
         jacobians: dict[str, Tensor] = {}
         for key, points in batch.items():
+            own = {id(p) for p in self._families()[key].parameters()}
+            trained = [p for p in parameters if id(p) in own]
             terms = partial(self._terms, key, points.coordinates, expand=True)
-            values, rows = row_jacobian(terms, parameters, len(points))
+            values, rows = row_jacobian(terms, trained, len(points))
             residuals |= values
-            jacobians |= rows
+            for name, row in rows.items():
+                columns = iter(row.split([p.numel() for p in trained], dim=1))
+                zero = row.new_zeros(len(row), 1)
+                by = [next(columns) if id(p) in own else zero.expand(-1, p.numel()) for p in parameters]
+                jacobians[name] = torch.cat(by, dim=1)
         return residuals, jacobians
 
     def _terms(self, key: str, labels: Tensor, expand: bool = False) -> dict[str, Tensor]:
@@ -170,7 +177,9 @@ class Lagrangian(Solver):
             for k, (name, position) in enumerate(zip(problem.space, positions, strict=True))
         }
         rates = {name: jet.d(self._time).value for name, jet in unknowns.items()}
-        jets = {name: self._in_space(positions, jet) for name, jet in unknowns.items()}
+        jets = unknowns
+        if self.form == "corrected":
+            jets = {name: eulerian(positions, jet, problem.space, self._time) for name, jet in unknowns.items()}
         along = along_characteristics(problem, jets, rates, places)
         return residuals | {f"{name}{suffix}": residual for name, residual in along.items()}
 
@@ -180,9 +189,6 @@ class Lagrangian(Solver):
         for axis, position in zip(self.problem.space_axes, positions, strict=True):
             columns[axis] = position.value
         return torch.stack(columns, dim=-1)
-
-    def _in_space(self, positions: list[Jet], state: Jet) -> Jet:
-        return eulerian(positions, state, self.problem.space, self._time) if self.form == "corrected" else state
 
     # Evaluation -------------------------------------------------------------------------------------------------
     def fields(self, points: Tensor) -> dict[str, Tensor]:
@@ -293,9 +299,3 @@ class Lagrangian(Solver):
     def _set_trainable(self) -> None:
         for k, window in enumerate(self.windows):
             window.requires_grad_(k == int(self.current))
-
-    def _name_terms(self) -> None:
-        batch = self.sample(torch.Generator().manual_seed(0))
-        self.term_points = {term: key for key, p in batch.items() for term in self._terms(key, p.coordinates[:2])}
-        self.term_kinds = dict.fromkeys(self.term_points, "equation")
-

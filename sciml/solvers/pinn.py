@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sciml.errors import InputError
+from sciml.errors import InputError, SciMLError
 from sciml.jets import Field, Jet, JetTensor, MultiIndexSet, UnsupportedFunction, autograd, taylor
-from sciml.nn import MLP, ModifiedMLP, Normalization, PeriodicEmbedding
-from sciml.problem import INTERIOR, Condition, Periodic, Points, Problem
+from sciml.nn import MLP, ModifiedMLP, coordinate_embedding
+from sciml.problem import INTERIOR, Condition, Observations, Periodic, Points, Problem
 from sciml.solvers.row_jacobian import row_jacobian
 from sciml.solvers.solver import Batch, Solver
 
@@ -68,7 +69,10 @@ class PINN(Solver):
             network = NETWORKS[options.pop("kind")](
                 self.input_features(problem, periodic), len(problem.unknowns), generator=generator, **options
             )
-        self.embedding = _embedding(problem, {c.coordinate for c in exact})
+        low, high = problem.domain.bounds
+        sides = dict(zip(problem.coordinates, (high - low).tolist(), strict=True))
+        periods = {c.coordinate: sides[c.coordinate] for c in exact}
+        self.embedding = coordinate_embedding(problem.coordinates, low, high, periods)
         self.network = network
         self._coefficients = problem.parameters()
         self.raw_coefficients = nn.ParameterDict(
@@ -149,6 +153,22 @@ class PINN(Solver):
     def coefficients(self) -> dict[str, Tensor]:
         return {name: p.from_raw(self.raw_coefficients[name]) for name, p in self._coefficients.items()}
 
+    def error_estimate(self) -> dict[str, float] | None:
+        """Relative L2 error of every unknown, from the linearised equation for the error.
+
+        None in more than two dimensions, for problems with measurements (whose noise no solution fits), and where the
+        equation for the error could not be solved.
+        """
+        from sciml.solvers.experts.error import estimate_error
+
+        measured = any(isinstance(c, Observations) for c in self.problem.named_conditions().values())
+        if measured or len(self.problem.coordinates) > 2:
+            return None
+        try:
+            return estimate_error(self.problem, copy.deepcopy(self).to(torch.float64), device=self.device)
+        except SciMLError:
+            return None
+
     def configuration(self) -> dict[str, Any]:
         return self._configuration
 
@@ -227,15 +247,3 @@ def _split(fields: dict[str, Jet], sizes: list[int]) -> list[dict[str, Jet]]:
     return [
         {name: part(jet, end - size, end) for name, jet in fields.items()} for size, end in zip(sizes, ends, strict=True)
     ]
-
-
-def _embedding(problem: Problem, periodic: set[str]) -> nn.Module:
-    """Sine and cosine of the periodic coordinates, then every feature to zero mean and unit variance."""
-    low, high = problem.domain.bounds
-    if not periodic:
-        return Normalization(low, high, dtype=torch.float64)
-    sides = {name: float(high[axis] - low[axis]) for axis, name in enumerate(problem.coordinates) if name in periodic}
-    passed = [axis for axis, name in enumerate(problem.coordinates) if name not in periodic]
-    unit = low.new_ones(2 * len(sides))
-    bounds = torch.cat([-unit, low[passed]]), torch.cat([unit, high[passed]])
-    return nn.Sequential(PeriodicEmbedding(problem.coordinates, sides), Normalization(*bounds, dtype=torch.float64))

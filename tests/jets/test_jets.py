@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 
 import pytest
 import torch
@@ -75,6 +77,8 @@ def test_index_sets_are_closed_downwards_ordered_and_shared():
     assert indices.members == ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (2, 1))
     assert MultiIndexSet([(2, 1), (1, 0)], 2) is indices
     assert indices.order == 3
+    assert copy.deepcopy(indices) is indices
+    assert pickle.loads(pickle.dumps(indices)) is indices
 
 
 def reference(x):
@@ -183,3 +187,10 @@ def test_networks_are_functions_of_their_parameters():
         expected = torch.autograd.grad(laplacian_i, list(net.parameters()), retain_graph=True, materialize_grads=True)
         for name, gradient in zip(parameters, expected, strict=True):
             torch.testing.assert_close(rows[name][i], gradient, rtol=1e-11, atol=1e-11)
+
+
+def test_autograd_derivatives_survive_a_first_look_without_a_graph():
+    (u,) = autograd(lambda p: torch.sin(p[:, :1]), points(), NAMES)
+    with torch.no_grad():
+        u.value  # noqa: B018
+    torch.testing.assert_close(u.x.value, torch.cos(points()[:, 0]))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 import torch
 
 from sciml.shapes import Contour, Plane, Slices
 from sciml.shapes.surface import extract
 
-trimesh = __import__("pytest").importorskip("trimesh")
+trimesh = pytest.importorskip("trimesh")
 
 TORUS_VOLUME = 2 * math.pi**2 * 0.16
 BALL_VOLUME = 4 / 3 * math.pi

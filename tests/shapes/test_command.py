@@ -67,7 +67,7 @@ def test_a_mesh_a_label(here):
         (["nothing.csl"], "there is no file 'nothing.csl'"),
         (["nothing.stl"], "nothing.stl"),
         (["a.xyz"], "no known format"),
-        (["cut.csl"], "ends within"),
+        (["cut.csl"], "the file is cut off"),
         (["one.csl"], "at least two planes"),
         (["good.csl", "--planes", "3"], "cuts a mesh"),
         (["torus.stl", "--planes", "0"], "at least 1, got 0"),

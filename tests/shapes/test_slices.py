@@ -61,6 +61,8 @@ def test_labels_by_number_and_by_name():
     here = np.array([[0.0, 0, 0], [5, 0, 0], [2, 0, 0]])
     assert slices.occupancy(here, 0).tolist() == [True, True, False]
     assert slices.occupancy(here, 0, "heart").tolist() == [True, False, False]
+    alike = Slices(slices.planes, {3: "node", 7: "node"})
+    assert alike.names == {3: "node 3", 7: "node 7"}
     with pytest.raises(InputError, match="'livre' does not occur; did you mean 'liver'"):
         slices.label("livre")
     with pytest.raises(InputError, match="label must be given, one of heart, liver"):

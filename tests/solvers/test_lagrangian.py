@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 
 import sciml
 from problems import Burgers, BurgersPeriodic, Convection, ConvectionDiffusion, InflowConvection, Rotation, Wave
+from sciml import recipes
 from sciml.errors import InputError
 from sciml.geometry import Interval, Rectangle, Time
 from sciml.optim import LevenbergMarquardt
 from sciml.problem import Dirichlet, Initial, Neumann, Parameter, Periodic, Problem
 from sciml.solution import Solution
 from sciml.solvers import Lagrangian
-from sciml.training import Phase, Trainer
+from sciml.training import Callback, Phase, Trainer
 
 SMALL = {"width": 6, "depth": 2, "points": 60}
 
@@ -76,10 +78,19 @@ def test_labels_invert_positions(problem: Problem) -> None:
             assert float(error.detach().abs().max()) < 1e-10
 
 
-@pytest.mark.parametrize("options", [{}, {"shared": True}, {"form": "published"}], ids=str)
-def test_row_jacobian_equals_autograd(options: dict[str, object]) -> None:
-    solver = perturbed(BurgersPeriodic(nu=0.3), **options)
-    batch = {"interior": solver.sample(generator())["interior"][:5]}
+@pytest.mark.parametrize(
+    ("problem", "options"),
+    [
+        (BurgersPeriodic(nu=0.3), {}),
+        (BurgersPeriodic(nu=0.3), {"shared": True}),
+        (BurgersPeriodic(nu=0.3), {"form": "published"}),
+        (InflowConvection(), {}),
+    ],
+    ids=str,
+)
+def test_row_jacobian_equals_autograd(problem: Problem, options: dict[str, object]) -> None:
+    solver = perturbed(problem, size=0.1, **options)
+    batch = {key: points[:5] for key, points in solver.sample(generator()).items()}
     parameters = list(solver.parameters())
     residuals, jacobians = solver.row_jacobian(batch, parameters)
     for name, residual in solver.residuals(batch).items():
@@ -187,6 +198,23 @@ def test_windows_are_trained_one_after_another_and_saved(tmp_path) -> None:
     points = solver.problem.domain.sample(50, generator())
     assert torch.equal(restored.fields(points)["u"], solver.fields(points)["u"])
     assert all(p.requires_grad for p in restored.windows[1].parameters())
+
+
+def test_an_interrupted_run_goes_on_in_its_window(tmp_path) -> None:
+    class Stop(Callback):
+        def on_step(self, run) -> None:
+            if run.step == 4:
+                run.stop("enough")
+
+    def solve(**more: Any) -> sciml.Solution:
+        return recipes.lagrangian.solve(
+            ConvectionDiffusion(nu=0.1), windows=2, steps=6, **SMALL, progress=False, **more
+        ).solution
+
+    solve(folder=tmp_path, callbacks=[Stop()])
+    points = ConvectionDiffusion().domain.sample(50, generator())
+    resumed, whole = solve(resume=tmp_path)(points)["u"], solve()(points)["u"]
+    assert torch.allclose(resumed, whole, rtol=0, atol=1e-10)
 
 
 def test_crossing_characteristics_are_told() -> None:

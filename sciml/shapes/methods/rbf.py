@@ -21,7 +21,7 @@ OFFSET = 0.01  # from a contour to the points beside it, in units of half the di
 MARGIN = 0.25  # of the box of points that are known to be outside, in units of the box's own size
 RIDGE = 1e-6
 SHARE = 0.2  # of the points that lie on the planes away from the contours
-BLOCK = 2**13
+BLOCK = 2**12  # points evaluated together
 
 
 def rbf(slices: Slices, points: int = 3000) -> Callable[[Tensor], Tensor]:

@@ -60,7 +60,7 @@ class Legendre:
 
 
 def legendre(z: Tensor, degree: int, order: int) -> Tensor:
-    """Derivatives 0 ... ``order`` of the normalised Legendre polynomials 0 ... ``degree`` at z (N,): (order + 1, N, degree + 1).
+    """Derivatives 0 ... ``order`` of the normalised polynomials 0 ... ``degree`` at z (N,): (order + 1, N, degree + 1).
 
     By (n + 1) P_n+1 = (2n + 1) z P_n - n P_n-1 and P'_n+1 = P'_n-1 + (2n + 1) P_n.
     """

@@ -75,7 +75,7 @@ def estimate_error(
             break
         before, clock.binding = estimate, True
         error = found.expansion.values(points)
-        estimate = _norm(problem, error) / _norm(problem, solution).clamp(min=1e-300)
+        estimate = _norm(problem, error) / _norm(problem, solution + error).clamp(min=1e-300)
         if before is not None and (estimate / before).log().abs().max() < math.log(AGREED):
             break
         if not clock.allows(2 * clock.spent):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sciml.errors import DivergenceError
 from sciml.problem import Problem
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.linearise import is_linear
@@ -21,6 +22,7 @@ LEVELS = {
     2: ((6, 1e-2), (8, 1e-4), (12, 1e-7), (16, 1e-10), (20, 1e-12)),
     3: ((4, 1e-1), (6, 1e-2), (8, 1e-4), (10, 1e-6), (12, 1e-8)),
 }
+Report = Callable[[Pass, dict[str, float], float], None]
 SAFETY = 2.0  # of the error estimate
 ROUNDING = 1e-13
 COMPARED = 4096  # points at which two passes are compared
@@ -36,16 +38,17 @@ class Outcome:
     passes: int
 
 
-def solve(
-    problem: Problem, seconds: float, target: float, device: torch.device, report: Callable[[Pass, dict[str, float], float], None]
-) -> Outcome:
+def solve(problem: Problem, seconds: float, target: float, device: torch.device, report: Report) -> Outcome:
     """The solution of ``problem`` to the relative error ``target``, or as far as ``seconds`` go.
 
     Args:
         report: called with every pass, its error estimates and the seconds spent.
+
+    Raises:
+        DivergenceError: not even the coarsest pass succeeds.
     """
     clock, linear = Clock(seconds), is_linear(problem)
-    marching = problem.time is not None and not problem.parameters()
+    marching = problem.time is not None
     tiling = Tiling(problem, device)
     boxes = tiling.root
     points = problem.domain.sample(COMPARED, torch.Generator().manual_seed(0), method="sobol", device=device)
@@ -63,7 +66,8 @@ def solve(
                 width = None if last is None else last.width
                 steps = iter([march(problem, tiling, basis, tolerance, linear, clock, width)])
             else:
-                steps = refine(problem, tiling, basis, tolerance, boxes, linear, clock, None if last is None else last.expansion)
+                start = None if last is None else last.expansion
+                steps = refine(problem, tiling, basis, tolerance, boxes, linear, clock, start)
             for found in steps:
                 estimate = estimated(problem, last, found, points)
                 last, boxes = found, boxes if marching else found.expansion.boxes
@@ -73,7 +77,12 @@ def solve(
         except OutOfTime:
             reason = "time"
             break
-        if not last.resolved:
+        except DivergenceError:
+            if last is None:
+                raise
+            reason = "the next pass diverged"
+            break
+        if last is None or not last.resolved:
             reason = "time"
             break
         if max(estimate.values()) <= target:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from sciml.jets import Field, Jet, MultiIndexSet
-from sciml.problem import INTERIOR, Integral, Periodic, Problem
+from sciml.problem import INTERIOR, Condition, Integral, Periodic, Points, Problem
 
 Residuals = Callable[[Mapping[str, Jet]], Mapping[str, Tensor]]
 
@@ -24,10 +25,11 @@ class Linearised:
 
 def fields_of(values: Tensor, unknowns: Sequence[str], coordinates: Sequence[str], indices: MultiIndexSet) -> dict[str, Jet]:
     """Jets from the table ``values`` (U, S, N) of derivatives."""
-    return {
-        unknown: Field(coordinates, lambda index, row=row: values[row, indices.position[index]])
-        for row, unknown in enumerate(unknowns)
-    }
+
+    def field(row: int) -> Jet:
+        return Field(coordinates, lambda index: values[row, indices.position[index]])
+
+    return {unknown: field(row) for row, unknown in enumerate(unknowns)}
 
 
 def linearise(
@@ -54,12 +56,13 @@ def is_linear(problem: Problem) -> bool:
     generator = torch.Generator().manual_seed(0)
 
     def affine(function: Residuals, indices: MultiIndexSet, n: int) -> bool:
-        slopes = []
-        for _ in range(2):
+        def slopes() -> Tensor:
             state = torch.rand(len(problem.unknowns), len(indices), n, generator=generator, dtype=torch.float64) + 0.5
             found = linearise(function, state, problem.unknowns, problem.coordinates, indices)
-            slopes.append(torch.stack([item.slopes for item in found.values()]))
-        return torch.allclose(*slopes, rtol=1e-10, atol=1e-12 * float(slopes[0].abs().max()))
+            return torch.stack([item.slopes for item in found.values()])
+
+        first, second = slopes(), slopes()
+        return torch.allclose(first, second, rtol=1e-10, atol=1e-12 * float(first.abs().max()))
 
     points = problem.domain.sample(8, generator)
     if not affine(lambda fields: problem.residuals(fields, points), problem.derivatives[INTERIOR], len(points)):
@@ -68,8 +71,10 @@ def is_linear(problem: Problem) -> bool:
         if isinstance(condition, Periodic | Integral):
             continue
         drawn = condition.sample(problem, 8, generator)
-        if not affine(
-            lambda f, c=condition, p=drawn: c.residuals(problem, f, p), problem.derivatives[name], len(drawn)
-        ):
+        if not affine(partial(_residuals, problem, condition, drawn), problem.derivatives[name], len(drawn)):
             return False
     return True
+
+
+def _residuals(problem: Problem, condition: Condition, points: Points, fields: Mapping[str, Jet]) -> Mapping[str, Tensor]:
+    return condition.residuals(problem, fields, points)

@@ -14,8 +14,8 @@ from sciml.solvers.experts.adapt import Criterion
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.expansion import Expansion, project
-from sciml.solvers.experts.system import System
 from sciml.solvers.experts.passes import Clock, Pass
+from sciml.solvers.experts.system import System
 from sciml.solvers.experts.tiling import Tiling
 
 
@@ -83,11 +83,14 @@ def march(
 
 
 def initial_values(problem: Problem) -> Callable[[Tensor], Tensor]:
-    """The unknowns (U, N) at the initial time, zero where no condition gives them."""
+    """The unknowns (U, N) at the places of points but at the initial time, zero where no condition gives them."""
+    axis = problem.coordinates.index(problem.time)
+    begin = float(problem.domain.bounds[0][axis])
     conditions = [c for c in problem.named_conditions().values() if isinstance(c, Initial)]
 
     def values(points: Tensor) -> Tensor:
-        zero = points.new_zeros(len(points))
+        points, zero = points.clone(), points.new_zeros(len(points))
+        points[:, axis] = begin
         fields = {u: Field(problem.coordinates, lambda index: zero) for u in problem.unknowns}
         found: dict[str, Tensor] = {}
         for condition in conditions:

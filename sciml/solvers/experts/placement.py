@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from sciml.jets import Jet, MultiIndexSet
-from sciml.problem import INTERIOR, Condition, Initial, Observations, Periodic, Points, Problem
+from sciml.jets import Jet, MultiIndex, MultiIndexSet
+from sciml.problem import INTERIOR, Condition, Initial, Observations, Periodic, Points, Problem, concatenate
 from sciml.solvers.experts.basis import Legendre, gauss
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.terms import Interior, Scattered, Term
 from sciml.solvers.experts.tiling import Tiling
 
-Evaluate = Callable[[Tensor, MultiIndexSet], Tensor]
+Evaluate = Callable[[Tensor, Sequence[MultiIndex]], Tensor]
 """Derivatives (U, S, N) of all unknowns at points (N, d)."""
 
 
@@ -63,7 +64,7 @@ def terms(
             placed = _observed(problem, boxes, condition)
         else:
             placed = _on_boundary(problem, tiling, boxes, basis, condition)
-        add(placed, lambda f, c=condition, p=placed: c.residuals(problem, f, p.points), problem.derivatives[name])
+        add(placed, partial(_residuals, problem, condition, placed.points), problem.derivatives[name])
     if problem.gauge:
         place = _anchor(problem, boxes, basis)
         zero = MultiIndexSet((), boxes.dimension)
@@ -72,10 +73,14 @@ def terms(
         placed = _at_start(problem, boxes, basis)
         if before is None:
             for name, condition in initial.items():
-                add(placed, lambda f, c=condition: c.residuals(problem, f, placed.points), problem.derivatives[name])
+                add(placed, partial(_residuals, problem, condition, placed.points), problem.derivatives[name])
         else:
             add(placed, *_continued(problem, before, placed.points.coordinates))
     return result
+
+
+def _residuals(problem: Problem, condition: Condition, points: Points, fields: Mapping[str, Jet]) -> Mapping[str, Tensor]:
+    return condition.residuals(problem, fields, points)
 
 
 def _continued(problem: Problem, before: Evaluate, points: Tensor) -> tuple[Callable[..., dict[str, Tensor]], MultiIndexSet]:
@@ -88,7 +93,7 @@ def _continued(problem: Problem, before: Evaluate, points: Tensor) -> tuple[Call
         for k in range(problem.order(unknown, problem.time))
     }
     indices = MultiIndexSet((index for _, index in wanted.values()), len(problem.coordinates))
-    known = before(points, indices)
+    known = before(points, list(indices))
     targets = {
         name: known[problem.unknowns.index(unknown), indices.position[index]] for name, (unknown, index) in wanted.items()
     }
@@ -106,7 +111,7 @@ def _anchor(problem: Problem, boxes: Boxes, basis: Legendre) -> Placed:
 
 
 def _at_start(problem: Problem, boxes: Boxes, basis: Legendre) -> Placed:
-    axis = problem.coordinates.index(problem.time)  # type: ignore[arg-type]
+    axis = problem.coordinates.index(problem.time)
     first = boxes.low[:, axis] <= boxes.low[:, axis].min()
     return _side(boxes, basis, first.nonzero()[:, 0], axis, upper=False)
 
@@ -174,7 +179,8 @@ def _observed(problem: Problem, boxes: Boxes, condition: Condition) -> Placed:
 
 
 def _together(parts: Sequence[Placed]) -> Placed:
-    points = Points(
-        torch.cat([part.points.coordinates for part in parts]), normals=torch.cat([part.points.normals for part in parts])
-    )  # type: ignore[arg-type]
-    return Placed(points, torch.cat([part.owner for part in parts]), torch.cat([part.weights for part in parts]))
+    return Placed(
+        concatenate([part.points for part in parts]),
+        torch.cat([part.owner for part in parts]),
+        torch.cat([part.weights for part in parts]),
+    )

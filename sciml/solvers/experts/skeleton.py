@@ -59,7 +59,8 @@ def traces(problem: Problem, boxes: Boxes, faces: Faces, basis: Legendre, weight
         owner = experts.repeat_interleave(q)
         table = basis.jets(boxes.local((points + move[:, None]).reshape(-1, d), owner), indices)
         scale = powers(boxes.half[experts], indices) * size ** torch.arange(len(indices)).to(size)[:, None]
-        table = table.reshape(-1, m, q, modes) * scale[:, :, None, None] * (weight * share[:, None] * weights.sqrt())[:, :, None]
+        rooted = weight * share[:, None] * weights.sqrt()
+        table = table.reshape(-1, m, q, modes) * scale[:, :, None, None] * rooted[:, :, None]
         start = 0
         for row, order in enumerate(orders):
             part = table[:order].transpose(0, 1).reshape(m, order * q, modes)
@@ -96,7 +97,8 @@ class Skeleton:
             by_sizes[tuple(self.sizes[block] for block, _ in found)].append(expert)
         self._groups = []
         for sizes, members in by_sizes.items():
-            stacked = [torch.cat([matrix for _, matrix in incident[e]]) if sizes else like.new_zeros(0, columns) for e in members]
+            none = like.new_zeros(0, columns)
+            stacked = [torch.cat([none, *(matrix for _, matrix in incident[e])]) for e in members]
             blocks = [[block for block, _ in incident[e]] for e in members]
             self._groups.append(_Group(torch.tensor(members, device=like.device), torch.stack(stacked), blocks, sizes))
         self.count, self.columns = count, columns
@@ -206,7 +208,8 @@ def dissection(centres: Tensor, pairs: Tensor) -> list[int]:
 
 def _select(block: Block, experts: Tensor, count: int) -> Tensor:
     """The rows of ``experts`` (n, R, columns + 1), zero for an expert that the block has none for."""
-    place = torch.full((count,), -1, device=experts.device).scatter(0, block.experts, torch.arange(len(block.experts)).to(experts))
+    place = torch.full((count,), -1, device=experts.device)
+    place[block.experts] = torch.arange(len(block.experts), device=experts.device)
     rows = place[experts]
     both = torch.cat([block.matrix[rows], block.right[rows].unsqueeze(-1)], dim=-1)
     return torch.where((rows >= 0)[:, None, None], both, 0.0)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sciml.errors import InputError
 from sciml.jets import Jet, MultiIndexSet
-from sciml.problem import INTERIOR, Problem
+from sciml.problem import INTERIOR, Integral, Interface, Problem
 from sciml.solvers.experts import levels
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.expansion import Expansion
 from sciml.solvers.experts.linearise import fields_of
-from sciml.solvers.experts.passes import Pass
 from sciml.solvers.solver import Batch, Solver
 
 
@@ -28,6 +27,9 @@ class Experts(Solver):
     Args:
         problem: what to solve.
         boxes, degree: the shape of the expansion; one constant on the whole domain before ``solve``.
+
+    Raises:
+        InputError: the problem has unknown coefficients, or integral or interface conditions.
 
     Attributes:
         choices: what ``solve`` chose.
@@ -42,6 +44,7 @@ class Experts(Solver):
         self, problem: Problem, *, boxes: int = 1, degree: int = 0, device: torch.device | str | None = None
     ) -> None:
         problem.validate()
+        _check(problem)
         super().__init__(problem, {INTERIOR: 1024} | dict.fromkeys(problem.named_conditions(), 256))
         d, modes = len(problem.coordinates), len(Legendre(len(problem.coordinates), degree))
         low, high = (bound.to(device).repeat(boxes, 1) for bound in problem.domain.bounds)
@@ -57,9 +60,7 @@ class Experts(Solver):
     def expansion(self) -> Expansion:
         return Expansion(Boxes(self.low, self.high), Legendre(self.dimension, self.degree), self.weights)
 
-    def solve(
-        self, seconds: float = 60.0, target: float = 1e-12, report: Callable[[Pass, dict[str, float], float], None] | None = None
-    ) -> str:
+    def solve(self, seconds: float = 60.0, target: float = 1e-12, report: levels.Report | None = None) -> str:
         """Solve to the relative error ``target`` or for ``seconds``; returns why it ended."""
         outcome = levels.solve(self.problem, seconds, target, self.device, report or (lambda *_: None))
         found = outcome.last
@@ -81,7 +82,7 @@ class Experts(Solver):
 
     def jets(self, points: Tensor, indices: MultiIndexSet) -> dict[str, Jet]:
         """Jets of the unknowns at ``points`` (N, d), with the derivatives ``indices``."""
-        return fields_of(self.expansion(points, indices), self.problem.unknowns, self.problem.coordinates, indices)
+        return fields_of(self.expansion(points, list(indices)), self.problem.unknowns, self.problem.coordinates, indices)
 
     def residuals(self, batch: Batch) -> dict[str, Tensor]:
         problem, interior = self.problem, batch[INTERIOR].coordinates
@@ -125,3 +126,12 @@ class Experts(Solver):
                 fields = self.jets(batch[name].coordinates, self.problem.derivatives[name])
                 self.term_points |= dict.fromkeys(condition.residuals(self.problem, fields, batch[name], fields), name)
         self.term_kinds = {t: "equation" if key == INTERIOR else "condition" for t, key in self.term_points.items()}
+
+
+def _check(problem: Problem) -> None:
+    if problem.parameters():
+        names = ", ".join(problem.parameters())
+        raise InputError(f"experts cannot fit the unknown coefficients {names}; use solver='pinn'")
+    for name, condition in problem.named_conditions().items():
+        if isinstance(condition, Integral | Interface):
+            raise InputError(f"experts cannot impose the condition {name!r}; use solver='pinn'")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
+
 from sciml.problem import Problem
 from sciml.solvers.experts.adapt import Criterion
 from sciml.solvers.experts.basis import Legendre
@@ -14,6 +16,7 @@ from sciml.solvers.experts.system import System
 from sciml.solvers.experts.tiling import Tiling
 
 ITERATIONS = 5  # of Gauss-Newton on boxes that may still be too coarse
+ROUNDS = 4  # after which boxes that the boundary cuts are left as they are
 PATIENCE = 3  # rounds of them on fine boxes, before even finer ones are tried
 
 
@@ -29,7 +32,7 @@ def refine(
         start: an earlier solution to begin Gauss-Newton from.
     """
     criterion = Criterion.of(problem, range(boxes.dimension), tiling)
-    worst, cost, unsettled = 1.0, 0.0, 0
+    worst, cost, unsettled, rounds = 1.0, 0.0, 0, 0
     while clock.allows(cost):
         began, count = clock.spent, len(boxes)
         guess = None if start is None else project(start.values, boxes, basis)
@@ -38,8 +41,11 @@ def refine(
         solved = System(problem, tiling, boxes, basis).solve(guess, linear, goal, ITERATIONS)
         start = Expansion(boxes, basis, solved.coefficients)
         held = criterion.tails(start)
-        worst = float(held.max())
-        resolved = worst <= tolerance and solved.settled
+        cut, tails = tiling.cut(boxes), held.amax(1)
+        if rounds >= ROUNDS and bool((~cut).any()):  # what a cut box holds is not certain enough to cut it for ever
+            held, tails = torch.where(cut[:, None], 0.0, held), tails[~cut]
+        worst = float(tails.square().mean().sqrt())  # of the whole
+        resolved, rounds = worst <= tolerance and solved.settled, rounds + 1
         yield Pass(start, tolerance, 1, solved.iterations, resolved=resolved)
         if resolved:
             return

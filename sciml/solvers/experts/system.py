@@ -15,7 +15,6 @@ from sciml.solvers.experts.skeleton import Skeleton, traces
 from sciml.solvers.experts.terms import Block
 from sciml.solvers.experts.tiling import Tiling
 
-
 RIDGE = 1e-11  # on the coefficients of boxes that the boundary cuts: what they do outside is left open
 WEIGHT = 10.0  # of conditions and jumps over the equations
 SHORTEST = 1 / 64  # part of a Gauss-Newton step
