@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,8 +41,9 @@ class Burgers(Problem):
         return [Initial(u=lambda x: -torch.sin(math.pi * x)), Dirichlet(u=0.0)]
 
     def exact(self, x: Tensor, t: Tensor) -> dict[str, Tensor]:
+        viscosity: Any = self.nu
         u = cole_hopf(
-            x, t, self.nu,
+            x, t, viscosity,
             initial=lambda y: -torch.sin(math.pi * y),
             potential=lambda y: torch.cos(math.pi * y) / math.pi,
             variation=2 / math.pi, steepness=math.pi,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 
+from sciml.errors import InputError
 from sciml.problem import Problem
 from sciml.solution import Solution
 from sciml.solvers import Experts
@@ -61,10 +64,20 @@ def experts(
     loggers: Sequence[Any] = (),
     target: float = 1e-12,
 ) -> ExpertsResult:
-    """Least squares over polynomial experts, refined until the estimated error or the time is reached."""
+    """Least squares over polynomial experts, refined until the estimated error or the time is reached.
+
+    Nothing is drawn at random: every ``seed`` gives the same solution.
+
+    Raises:
+        InputError: a resumption or callbacks were asked for; a solve is one piece of seconds rather than hours.
+    """
+    if resume is not None or callbacks:
+        what = "resume" if resume is not None else "callbacks"
+        raise InputError(f"solver 'experts' takes no {what}; solve again with more seconds, or use solver='pinn'")
     began = time.monotonic()
     solver = Experts(problem, device=device)
     history = History()
+    console = Console(stderr=True) if progress else None
     done = 0
 
     def report(found: Pass, estimate: dict[str, float], spent: float) -> None:
@@ -74,7 +87,17 @@ def experts(
         row |= {"loss": max(estimate.values()), "experts": len(found.expansion.boxes), "windows": found.windows}
         row |= {f"estimate/{name}": value for name, value in estimate.items()}
         history.append(row)
+        for logger in loggers:
+            logger.log(row, done)
+        if console is not None:
+            errors = ", ".join(f"{name} {value:.1e}" for name, value in estimate.items())
+            console.print(f"{row['phase']}: {row['experts']} experts, estimated error {errors}, {spent:.1f} s")
 
-    reason = solver.solve(60.0 if seconds is None else seconds, target, report)
+    for logger in loggers:
+        logger.start({"problem": type(problem).__name__, "solver": solver.name, "target": target})
+    budget = 60.0 if seconds is None and steps is None else seconds
+    reason = solver.solve(math.inf if budget is None else budget, target, report, math.inf if steps is None else steps)
+    for logger in loggers:
+        logger.finish()
     spent = time.monotonic() - began
     return ExpertsResult(solver, history, reason, done, spent, [PhaseReport("least squares", done, spent, reason)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -38,11 +39,14 @@ class Outcome:
     passes: int
 
 
-def solve(problem: Problem, seconds: float, target: float, device: torch.device, report: Report) -> Outcome:
+def solve(
+    problem: Problem, seconds: float, target: float, device: torch.device, report: Report, most: float = math.inf
+) -> Outcome:
     """The solution of ``problem`` to the relative error ``target``, or as far as ``seconds`` go.
 
     Args:
         report: called with every pass, its error estimates and the seconds spent.
+        most: Gauss-Newton iterations after which no pass is begun.
 
     Raises:
         DivergenceError: not even the coarsest pass succeeds.
@@ -54,7 +58,7 @@ def solve(problem: Problem, seconds: float, target: float, device: torch.device,
     points = problem.domain.sample(COMPARED, torch.Generator().manual_seed(0), method="sobol", device=device)
     last: Pass | None = None
     estimate: dict[str, float] = {}
-    count, cost, ratio, reason = 0, 0.0, 2.0, "finest level"
+    count, iterations, cost, ratio, reason = 0, 0, 0.0, 2.0, "finest level"
     for degree, tolerance in LEVELS.get(len(problem.coordinates), LEVELS[3]):
         if not clock.allows(ratio * cost if marching else 0.0):
             reason = "time"
@@ -72,8 +76,10 @@ def solve(problem: Problem, seconds: float, target: float, device: torch.device,
                 estimate = estimated(problem, last, found, points)
                 last, boxes = found, boxes if marching else found.expansion.boxes
                 clock.binding = True
-                count += 1
+                count, iterations = count + 1, iterations + found.iterations
                 report(found, estimate, clock.spent)
+                if iterations >= most:
+                    break
         except OutOfTime:
             reason = "time"
             break
@@ -81,6 +87,9 @@ def solve(problem: Problem, seconds: float, target: float, device: torch.device,
             if last is None:
                 raise
             reason = "the next pass diverged"
+            break
+        if iterations >= most:
+            reason = f"step budget of {most:g} reached"
             break
         if last is None or not last.resolved:
             reason = "time"

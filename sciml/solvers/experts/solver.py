@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -60,9 +61,11 @@ class Experts(Solver):
     def expansion(self) -> Expansion:
         return Expansion(Boxes(self.low, self.high), Legendre(self.dimension, self.degree), self.weights)
 
-    def solve(self, seconds: float = 60.0, target: float = 1e-12, report: levels.Report | None = None) -> str:
-        """Solve to the relative error ``target`` or for ``seconds``; returns why it ended."""
-        outcome = levels.solve(self.problem, seconds, target, self.device, report or (lambda *_: None))
+    def solve(
+        self, seconds: float = 60.0, target: float = 1e-12, report: levels.Report | None = None, most: float = math.inf
+    ) -> str:
+        """Solve to the relative error ``target``, for ``seconds`` or ``most`` iterations; returns why it ended."""
+        outcome = levels.solve(self.problem, seconds, target, self.device, report or (lambda *_: None), most)
         found = outcome.last
         self.low, self.high = found.expansion.boxes.low, found.expansion.boxes.high
         self.weights = nn.Parameter(found.expansion.coefficients)

@@ -14,6 +14,7 @@ from sciml.errors import DivergenceError, InputError
 from sciml.geometry import Interval, Time
 from sciml.io.grid import dataset_points
 from sciml.problem import INTERIOR, Dirichlet, Initial, Problem
+from sciml.recipes.experts import experts
 from sciml.solution import Solution
 from sciml.solvers import Experts
 from sciml.solvers.experts.basis import Legendre
@@ -152,3 +153,13 @@ def test_residuals_are_small_and_differentiable():
     assert residuals["heat"].shape == batch[INTERIOR].coordinates.shape[:1]
     residuals["heat"].sum().backward()
     assert solver.weights.grad.abs().max() > 0
+
+
+def test_the_recipe_says_what_it_cannot_do_and_keeps_its_budget():
+    with pytest.raises(InputError, match="takes no resume"):
+        experts(problems.Heat(), resume="somewhere")
+    result = experts(problems.Heat(), steps=1, progress=False)
+    assert result.stop_reason == "step budget of 1 reached"
+    assert len(result.history.rows) == 1
+    first, second = (sciml.solve(problems.Heat(), solver="experts", steps=1, seed=seed, progress=False) for seed in (0, 1))
+    assert first.relative_l2 == second.relative_l2
