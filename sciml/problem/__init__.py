@@ -1,17 +1,17 @@
 """The declaration language: problems, their conditions and unknown coefficients."""
 
+from sciml.problem.boundary import Constraint as Constraint
+from sciml.problem.boundary import Dirichlet as Dirichlet
+from sciml.problem.boundary import Neumann as Neumann
+from sciml.problem.boundary import Robin as Robin
 from sciml.problem.check import check_problem as check_problem
 from sciml.problem.check import exact_jets as exact_jets
-from sciml.problem.conditions import Condition as Condition
-from sciml.problem.conditions import Constraint as Constraint
-from sciml.problem.conditions import Dirichlet as Dirichlet
+from sciml.problem.condition import Condition as Condition
 from sciml.problem.conditions import Initial as Initial
 from sciml.problem.conditions import Integral as Integral
 from sciml.problem.conditions import Interface as Interface
-from sciml.problem.conditions import Neumann as Neumann
 from sciml.problem.conditions import Observations as Observations
 from sciml.problem.conditions import Periodic as Periodic
-from sciml.problem.conditions import Robin as Robin
 from sciml.problem.parameter import Parameter as Parameter
 from sciml.problem.points import Points as Points
 from sciml.problem.points import concatenate as concatenate

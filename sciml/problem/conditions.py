@@ -1,10 +1,7 @@
-"""What holds besides the equations: boundary, initial, periodic, interface and integral conditions, and observations."""
+"""Conditions besides those on the boundary: initial, periodic, interface and integral ones, and observations."""
 
 from __future__ import annotations
 
-import inspect
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,178 +9,11 @@ import torch
 from torch import Tensor
 
 from sciml.errors import InputError, nearest
-from sciml.jets import Jet, as_tensor
-from sciml.jets.backends import coordinates as coordinate_jets
+from sciml.problem.condition import Condition, Fields, Value, check_unknowns, evaluate, normal_derivative
 from sciml.problem.points import Points
 
 if TYPE_CHECKING:
     from sciml.problem.problem import Problem
-
-Value = float | Tensor | Callable[..., Tensor]
-"""A number, or a function of coordinates by name that returns a tensor (N,)."""
-
-Fields = Mapping[str, Jet]
-At = Callable[[Value], Tensor | float]
-
-
-class Condition(ABC):
-    """One condition of a problem: it samples its own points and returns its residuals there, unreduced."""
-
-    kind: str
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """Key of its points in a batch; unique within a problem."""
-
-    @abstractmethod
-    def sample(
-        self,
-        problem: Problem,
-        n: int,
-        generator: torch.Generator,
-        method: str = "uniform",
-        device: torch.device | None = None,
-        dtype: torch.dtype = torch.float64,
-    ) -> Points:
-        """Draw about ``n`` points."""
-
-    @abstractmethod
-    def residuals(
-        self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
-    ) -> dict[str, Tensor]:
-        """Residual vectors by term name.
-
-        Args:
-            fields: jet of every unknown at ``points.coordinates``.
-            images: jets at ``points.images``, when there are any.
-        """
-
-    def check(self, problem: Problem) -> None:  # noqa: B027 - most conditions fit any problem
-        """Raise InputError when the condition does not fit the problem."""
-
-
-class _OnBoundary(Condition):
-    """A condition on named pieces of the spatial boundary, ``on=None`` being the whole of it."""
-
-    def __init__(self, on: str | Sequence[str] | None = None, **values: Any) -> None:
-        if not values:
-            raise InputError(f"{type(self).__name__} needs at least one unknown, for example {type(self).__name__}(u=0.0)")
-        self.on = (on,) if isinstance(on, str) else None if on is None else tuple(on)
-        self.values = values
-
-    @property
-    def name(self) -> str:
-        return "_".join((self.kind, *self.values, *(self.on or ())))
-
-    def sample(self, problem: Problem, n: int, generator: torch.Generator, method: str = "uniform",
-               device: torch.device | None = None, dtype: torch.dtype = torch.float64) -> Points:  # fmt: skip
-        drawn = problem.domain.sample_boundary(n, generator, on=self.on, method=method, device=device, dtype=dtype)
-        return Points(drawn.points, normals=drawn.normals)
-
-    def residuals(
-        self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
-    ) -> dict[str, Tensor]:
-        suffix = "_".join(("", *(self.on or ())))
-        residuals = {}
-        for unknown, value in self.values.items():
-            what = f"{type(self).__name__}({unknown}=...)"
-
-            def at(v: Value, what: str = what) -> Tensor | float:
-                return evaluate(v, problem.coordinates, points.coordinates, what)
-
-            residuals[f"{self.kind}_{unknown}{suffix}"] = self._residual(problem, fields[unknown], value, points, at)
-        return residuals
-
-    @abstractmethod
-    def _residual(self, problem: Problem, u: Jet, value: Any, points: Points, at: At) -> Tensor:
-        """Residual of one unknown; ``at`` evaluates a declared value at the points."""
-
-    def check(self, problem: Problem) -> None:
-        _check_unknowns(self, self.values, problem)
-        self._check_pieces(problem)
-
-    def _check_pieces(self, problem: Problem) -> None:
-        try:
-            problem.domain.boundary_measure(self.on)
-        except InputError as error:
-            raise InputError(f"{type(self).__name__}(on={self.on}): {error}") from None
-
-
-class Dirichlet(_OnBoundary):
-    """``u = value`` on the boundary.
-
-    Args:
-        on: a boundary piece or several, None for the whole spatial boundary.
-        values: ``unknown=value``; a number or a function of the coordinates by name, returning (N,).
-    """
-
-    kind = "dirichlet"
-
-    def _residual(self, problem: Problem, u: Jet, value: Any, points: Points, at: At) -> Tensor:
-        return u.value - at(value)
-
-
-class Neumann(_OnBoundary):
-    """``du/dn = value`` with the outward normal n; arguments as ``Dirichlet``."""
-
-    kind = "neumann"
-
-    def _residual(self, problem: Problem, u: Jet, value: Any, points: Points, at: At) -> Tensor:
-        return normal_derivative(problem, u, points) - at(value)
-
-
-class Robin(_OnBoundary):
-    """``a u + b du/dn = value``, given as ``u=(a, b, value)``; each a number or a function of the coordinates."""
-
-    kind = "robin"
-
-    def _residual(self, problem: Problem, u: Jet, value: Any, points: Points, at: At) -> Tensor:
-        a, b, right = value
-        return at(a) * u.value + at(b) * normal_derivative(problem, u, points) - at(right)
-
-    def check(self, problem: Problem) -> None:
-        super().check(problem)
-        for unknown, value in self.values.items():
-            if not isinstance(value, (tuple, list)) or len(value) != 3:
-                raise InputError(f"Robin({unknown}={value!r}) must be a triple (a, b, value) of a u + b du/dn = value")
-
-
-class Constraint(_OnBoundary):
-    """Any pointwise relation on the boundary.
-
-    Args:
-        name: name of the term.
-        function: takes unknowns and coordinates by name (and ``normal``, (N, d)) and returns the residual (N,).
-        on: as in ``Dirichlet``.
-    """
-
-    kind = "constraint"
-
-    def __init__(self, name: str, function: Callable[..., Any], on: str | Sequence[str] | None = None) -> None:
-        super().__init__(on=on, **{name: function})
-        self._function = function
-
-    @property
-    def name(self) -> str:
-        (name,) = self.values
-        return name
-
-    def residuals(
-        self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
-    ) -> dict[str, Tensor]:
-        known: dict[str, Any] = dict(fields)
-        known |= zip(problem.coordinates, coordinate_jets(problem.coordinates, points.coordinates), strict=True)
-        known["normal"] = points.normals
-        wanted = _signature(self._function, known, f"Constraint({self.name!r})")
-        residual = self._function(**{name: known[name] for name in wanted})
-        return {self.name: as_tensor(residual, points.coordinates[:, 0])}
-
-    def _residual(self, problem: Problem, u: Jet, value: Any, points: Points, at: At) -> Tensor:
-        raise AssertionError("a constraint evaluates its own function")
-
-    def check(self, problem: Problem) -> None:
-        self._check_pieces(problem)
 
 
 class Initial(Condition):
@@ -335,7 +165,7 @@ class Observations(Condition):
         }
 
     def check(self, problem: Problem) -> None:
-        _check_unknowns(self, self.values, problem)
+        check_unknowns(self, self.values, problem)
         if self.points.shape[1] != len(problem.coordinates):
             raise InputError(
                 f"Observations: points have {self.points.shape[1]} columns, the problem has "
@@ -400,7 +230,7 @@ class Integral(Condition):
         }
 
     def check(self, problem: Problem) -> None:
-        _check_unknowns(self, self.values, problem)
+        check_unknowns(self, self.values, problem)
 
 
 class Interface(Condition):
@@ -450,55 +280,9 @@ class Interface(Condition):
         }
 
     def check(self, problem: Problem) -> None:
-        _check_unknowns(self, (self.left, self.right), problem)
+        check_unknowns(self, (self.left, self.right), problem)
         if self.shape.names != problem.space:
             raise InputError(f"Interface: shape has coordinates {self.shape.names}, space has {problem.space}")
-
-
-def normal_derivative(problem: Problem, u: Jet, points: Points) -> Tensor:
-    """``du/dn`` (N,) along ``points.normals``."""
-    assert points.normals is not None
-    normals = points.normals
-    names = problem.coordinates
-    return torch.stack([normals[:, axis] * u.d(names[axis]).value for axis in problem.space_axes]).sum(0)
-
-
-def evaluate(value: Value, names: Sequence[str], coordinates: Tensor, what: str) -> Tensor | float:
-    """A declared value at ``coordinates`` (N, len(names)).
-
-    Raises:
-        InputError: the function names something that is no coordinate, or returns another shape than (N,).
-    """
-    if not callable(value):
-        if isinstance(value, Tensor) and value.ndim:
-            raise InputError(f"{what}: give a number or a function of the coordinates, not a tensor of values")
-        return value
-    known = dict(zip(names, coordinates.unbind(-1), strict=True))
-    result = value(**{name: known[name] for name in _signature(value, known, what)})
-    if isinstance(result, Tensor) and result.shape not in ((len(coordinates),), ()):
-        raise InputError(
-            f"{what} returned shape {tuple(result.shape)} for {len(coordinates)} points; "
-            f"return one number a point, shape ({len(coordinates)},), without a trailing dimension"
-        )
-    if not isinstance(result, Tensor | float | int):
-        raise InputError(f"{what} returned {type(result).__name__}; return a torch tensor of shape (N,) or a number")
-    return result
-
-
-def _signature(function: Callable[..., Any], known: Mapping[str, Any], what: str) -> list[str]:
-    names = list(inspect.signature(function).parameters)
-    for name in names:
-        if name not in known:
-            raise InputError(f"{what} asks for {name!r}, which is not available there; {nearest(name, known)}")
-    return names
-
-
-def _check_unknowns(condition: Condition, names: Any, problem: Problem) -> None:
-    for name in names:
-        if name not in problem.unknowns:
-            raise InputError(
-                f"{type(condition).__name__}({name}=...): not an unknown; {nearest(name, problem.unknowns)}"
-            )
 
 
 def _finite(values: Any, what: str) -> Tensor:

@@ -15,7 +15,7 @@ from sciml.errors import InputError, nearest
 from sciml.geometry import Domain
 from sciml.jets import Jet, MultiIndex, MultiIndexSet, as_tensor, record
 from sciml.jets.backends import coordinates as coordinate_jets
-from sciml.problem.conditions import Condition
+from sciml.problem.condition import Condition
 from sciml.problem.parameter import Parameter
 from sciml.problem.points import Points
 

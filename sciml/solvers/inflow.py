@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sciml.errors import InputError
 from sciml.problem import INTERIOR, Dirichlet, Initial, Periodic, Points, Problem
-from sciml.problem.conditions import evaluate
+from sciml.problem.condition import evaluate
 from sciml.solvers.quasilinear import speed
 
 _PROBES = 512  # points of the boundary at which the speed is looked at
