@@ -16,6 +16,8 @@ from sciml.solution import Solution
 from sciml.solvers import PINN
 from sciml.training import Phase, Result, Trainer
 
+WARM_UP = 200  # steps of Adam; least squares from the initial weights find worse minima
+
 
 def pinn(
     problem: Problem,
@@ -34,7 +36,16 @@ def pinn(
     points: int = 2000,
     condition_weight: float = 100.0,
 ) -> Result:
-    """Physics-informed neural network, trained by Levenberg-Marquardt on residual-adaptive points."""
+    """Physics-informed neural network, trained by Levenberg-Marquardt on residual-adaptive points.
+
+    Args:
+        seconds, steps: budget in wall-clock seconds or in optimiser steps; 60 s unless given.
+        width, depth: of the network. Least squares cost the cube of the number of weights (921 by default).
+        points: collocation points of the equations; every condition gets a tenth of them.
+        condition_weight: of the conditions' mean squares beside those of the equations.
+
+    The remaining arguments are those of ``sciml.solve``.
+    """
     generator = torch.Generator().manual_seed(seed)
     solver = PINN(
         problem, points=points, condition_points=points // 10, generator=generator, device=device,
@@ -43,10 +54,15 @@ def pinn(
     object.__setattr__(solver, "errors", lambda: Solution(problem, solver).relative_l2)
     conditions = [name for name, kind in solver.term_kinds.items() if kind == "condition"]
     weighting = Fixed(dict.fromkeys(conditions, condition_weight))
+    warm_up = WARM_UP if steps is None else min(WARM_UP, (steps + 3) // 4, steps - 1)
     phases = [
-        Phase(Adam(1e-3), steps=200, weighting=weighting, sampler=Uniform(), name="warm-up"),
-        Phase(LevenbergMarquardt(), steps=steps, sampler=ResidualAdaptive(every=10), name="least squares"),
-    ]
+        Phase(
+            LevenbergMarquardt(), steps=None if steps is None else steps - warm_up, weighting=weighting,
+            sampler=ResidualAdaptive(every=10), name="least squares",
+        )
+    ]  # fmt: skip
+    if warm_up:
+        phases.insert(0, Phase(Adam(1e-3), steps=warm_up, weighting=weighting, sampler=Uniform(), name="warm-up"))
     trainer = Trainer(
         phases, callbacks, loggers, seconds=seconds or (None if steps else 60.0), folder=folder, seed=seed, progress=progress
     )

@@ -154,3 +154,11 @@ def test_the_default_solves_helmholtz():
     solution = sciml.solve(problems.Helmholtz(), seconds=60, seed=0, progress=False)
     assert solution.relative_l2["u"] < 1e-3
     assert math.isfinite(solution(torch.zeros(1, 2, dtype=torch.float64))["u"])
+
+
+@pytest.mark.parametrize("steps", [1, 9])
+def test_a_budget_of_steps_is_the_number_of_steps(steps):
+    from sciml.recipes.pinn import pinn
+
+    result = pinn(problems.Heat(), steps=steps, progress=False, points=50, width=5, depth=1)
+    assert result.steps == steps
