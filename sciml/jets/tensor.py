@@ -297,8 +297,10 @@ def _stack(jets: Sequence[Any], dim: int = 0) -> JetTensor:
     return _join(jets, lambda parts: torch.stack(parts, dim=dim))
 
 
-def _activation(name: str) -> Callable[..., JetTensor]:
-    def rule(x: JetTensor, *_: Any, **__: Any) -> JetTensor:
+def _activation(name: str, *defaults: Any) -> Callable[..., JetTensor]:
+    def rule(x: JetTensor, *args: Any, **kwargs: Any) -> JetTensor:
+        if any(value not in defaults for value in (*args, *kwargs.values())):
+            raise UnsupportedFunction(f"torch.{name} has a Taylor rule for its default arguments alone")
         return compose(FUNCTIONS[name], x)
 
     return rule
@@ -327,8 +329,8 @@ _RULES: dict[str, Callable[..., JetTensor]] = {
     "stack": _stack,
     "unsqueeze": lambda x, dim: x.unsqueeze(dim),
     "sum": lambda x, dim: x.sum(dim),
-    "silu": _activation("silu"),
-    "gelu": _activation("gelu"),
-    "softplus": _activation("softplus"),
-    "relu": _activation("relu"),
+    "silu": _activation("silu", False),
+    "gelu": _activation("gelu", "none"),
+    "softplus": _activation("softplus", 1.0, 20.0),
+    "relu": _activation("relu", False),
 }

@@ -168,6 +168,9 @@ def test_unsupported_functions_say_so():
     jet = JetTensor.coordinates(points(), FOURTH)
     with pytest.raises(UnsupportedFunction, match=r"torch\.sort"):
         torch.sort(jet)
+    for activation in (nn.GELU("tanh"), nn.Softplus(beta=2.0)):
+        with pytest.raises(UnsupportedFunction, match="default arguments alone"):
+            activation(jet)
 
 
 def test_networks_are_functions_of_their_parameters():
