@@ -15,7 +15,6 @@ from sciml.errors import InputError
 from sciml.losses import ResidualAdaptive, Terms, Uniform, Weighting
 from sciml.optim import LBFGS, Adam, LevenbergMarquardt
 from sciml.problem import Problem
-from sciml.solution import Solution
 from sciml.solvers import Lagrangian
 from sciml.training import Callback, Phase, Result, Trainer
 
@@ -91,7 +90,6 @@ def lagrangian(
         problem, points=points, form=form, windows=windows, shared=shared, width=width, depth=depth,
         generator=torch.Generator().manual_seed(seed), device=device,
     )  # fmt: skip
-    solver.errors = lambda: Solution(problem, solver).relative_l2  # type: ignore[assignment]
     count = len(solver.windows)
     if seconds is None and steps is None:
         seconds = 30.0 * count

@@ -12,7 +12,6 @@ from sciml.losses import Fixed, ResidualAdaptive, Uniform
 from sciml.optim import Adam
 from sciml.optim.levenberg_marquardt import LevenbergMarquardt
 from sciml.problem import Problem
-from sciml.solution import Solution
 from sciml.solvers import PINN
 from sciml.training import Phase, Result, Trainer
 
@@ -51,7 +50,6 @@ def pinn(
         problem, points=points, condition_points=points // 10, generator=generator, device=device,
         network_options={"width": width, "depth": depth},
     )  # fmt: skip
-    object.__setattr__(solver, "errors", lambda: Solution(problem, solver).relative_l2)
     conditions = [name for name, kind in solver.term_kinds.items() if kind == "condition"]
     weighting = Fixed(dict.fromkeys(conditions, condition_weight))
     warm_up = WARM_UP if steps is None else min(WARM_UP, (steps + 3) // 4, steps - 1)

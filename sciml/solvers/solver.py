@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sciml.problem import INTERIOR, Condition, Points, Problem, sample_batch
+from sciml.solution import Solution
 
 Batch = dict[str, Points]
 """Points by key: "interior" for the equations, and the name of every condition."""
@@ -62,6 +63,10 @@ class Solver(nn.Module, ABC):
     @abstractmethod
     def fields(self, points: Tensor) -> dict[str, Tensor]:
         """Every unknown and derived field (N,) at ``points`` (N, d), without a graph."""
+
+    def errors(self) -> dict[str, float] | None:
+        """Relative L2 error of every field that the exact or reference solution knows; None without either."""
+        return Solution(self.problem, self).relative_l2
 
     def coefficients(self) -> dict[str, Tensor]:
         """Current values of the problem's unknown coefficients."""
