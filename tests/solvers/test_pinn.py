@@ -141,6 +141,7 @@ def test_a_solution_is_rebuilt_from_its_configuration(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
 def test_compiled_equals_eager():
     solver = PINN(problems.Helmholtz(), points=64, condition_points=32, network_options={"width": 8, "depth": 2})
     batch = solver.sample(generator())
