@@ -3,7 +3,7 @@
 M1 plain network, M2 with learning-rate annealing, M3 modified MLP, M4 both; 128 points a term and boundary piece,
 Adam from 1e-3 decaying by 0.9 every 1000 steps, 40,000 steps, float32.
 
-    python -m tests.benchmarks.gradient_pathologies [--quick] [--seeds 3] [--problems helmholtz klein_gordon cavity]
+    python -m tests.benchmarks.gradient_pathologies [--quick] [--seeds 3] [--problems helmholtz ...] [--methods M4 ...]
 """
 
 from __future__ import annotations
@@ -108,17 +108,19 @@ def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--problems", nargs="+", default=list(PAPER), choices=list(PAPER))
+    arguments.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     chosen = arguments.parse_args()
     steps, seeds = (2_000, 1) if chosen.quick else (40_000, chosen.seeds)
     jobs = [
         {"problem": problem, "method": method, "seed": seed, "steps": steps}
         for problem in chosen.problems
         for seed in range(seeds)
-        for method in METHODS
+        for method in chosen.methods
     ]
     results = run_all(run, jobs, chosen.workers)
     if not chosen.quick:
-        earlier = [r for r in (load(NAME) or {"runs": []})["runs"] if r["problem"] not in chosen.problems]
+        new = {(r["problem"], r["method"]) for r in results}
+        earlier = [r for r in (load(NAME) or {"runs": []})["runs"] if (r["problem"], r["method"]) not in new]
         save(NAME, f"python -m tests.benchmarks.{NAME}", earlier + results)
         print(tables())
 
