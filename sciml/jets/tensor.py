@@ -251,7 +251,7 @@ def _accumulate(
 
 # Rules for torch functions that networks call -------------------------------------------------------------------------
 def _trailing(dim: int, ndim: int) -> int:
-    """Dimensions of the user's view, counted from the end, are the same dimensions of ``data``."""
+    """Dimensions of the user's view, counted from the end, are the same dimensions of every block."""
     return dim - ndim if dim >= 0 else dim
 
 
