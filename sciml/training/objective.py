@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class ResidualObjective:
         self.batch: Batch = {}
         self.weights: Mapping[str, Tensor] = {}
         self._caller = _Caller(solver)
-        self._evaluate = torch.compile(solver.residuals) if compile else solver.residuals
+        self._evaluate = _compiled(solver.residuals) if compile else solver.residuals
         self._fresh: dict[str, Tensor] | None = None
         self._latest: dict[str, Tensor] = {}
 
@@ -96,6 +96,14 @@ class ResidualObjective:
         if weight is None:
             return value
         return value * (weight.sqrt() if root else weight)
+
+
+def _compiled(evaluate: Callable[[Batch], dict[str, Tensor]]) -> Callable[[Batch], dict[str, Tensor]]:
+    """``evaluate`` through ``torch.compile``."""
+    from torch._functorch import config
+
+    config.donated_buffer = False  # weightings go backward through one graph several times
+    return torch.compile(evaluate)
 
 
 class _Caller(nn.Module):

@@ -10,7 +10,7 @@ from torch import nn
 
 import problems
 import sciml
-from sciml import MLP, PINN, InputError, LevenbergMarquardt, Parameter, Phase, Trainer
+from sciml import MLP, PINN, Adam, GradientAnnealing, InputError, LevenbergMarquardt, Parameter, Phase, Trainer
 from sciml.jets import MultiIndexSet
 
 
@@ -148,6 +148,18 @@ def test_compiled_equals_eager():
     eager, compiled = solver.residuals(batch), torch.compile(solver.residuals)(batch)
     for name, residual in eager.items():
         torch.testing.assert_close(compiled[name], residual, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+def test_compiled_training_equals_eager_with_weights_that_go_backward_too():
+    def trained(compile):
+        network = MLP(2, 1, width=8, depth=2)
+        solver = PINN(problems.Helmholtz(), network, points=64, condition_points=32)
+        phase = Phase(Adam(), steps=3, weighting=GradientAnnealing(period=1), compile=compile)
+        return Trainer([phase], progress=False).fit(solver).weights
+
+    assert trained(True) == pytest.approx(trained(False), rel=1e-10)
 
 
 @pytest.mark.slow
