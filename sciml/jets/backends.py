@@ -62,14 +62,18 @@ def autograd(function: Callable[[Tensor], Tensor], points: Tensor, names: Sequen
         output = function(points)
 
     def field(column: int) -> Jet:
+        gradients: dict[MultiIndex, Tensor] = {}  # of a partial derivative, along every axis at once
+
         def partial(index: MultiIndex) -> Tensor:
             if not any(index):
                 with torch.enable_grad():  # kept for later derivatives, whoever asks first
                     return output[:, column]
             axis = max(axis for axis, order in enumerate(index) if order)
             lower = tuple(order - (a == axis) for a, order in enumerate(index))
-            with torch.enable_grad():
-                return _gradient(jet.partial(lower), points)[:, axis]
+            if lower not in gradients:
+                with torch.enable_grad():
+                    gradients[lower] = _gradient(jet.partial(lower), points)
+            return gradients[lower][:, axis]
 
         jet = Field(names, partial)
         return jet

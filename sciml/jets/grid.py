@@ -63,7 +63,7 @@ def finite_difference(values: Tensor, spacings: Sequence[float], names: Sequence
         result = values
         for axis, order, spacing in zip(range(-d, 0), index, spacings, strict=True):
             if order:
-                matrix = torch.as_tensor(_matrix(values.shape[axis], order, accuracy)).to(values) / spacing**order
+                matrix = torch.as_tensor(difference_matrix(values.shape[axis], order, accuracy)).to(values) / spacing**order
                 result = torch.movedim(torch.movedim(result, axis, -1) @ matrix.T, -1, axis)
         return result
 
@@ -71,8 +71,12 @@ def finite_difference(values: Tensor, spacings: Sequence[float], names: Sequence
 
 
 @lru_cache(maxsize=64)
-def _matrix(n: int, order: int, accuracy: int) -> np.ndarray:
-    """Differentiation matrix (n, n) on unit spacing from stencils of ``order + accuracy`` points."""
+def difference_matrix(n: int, order: int, accuracy: int) -> np.ndarray:
+    """Differentiation matrix (n, n) on unit spacing: central stencils, one-sided near the ends.
+
+    Raises:
+        InputError: fewer points than a stencil needs.
+    """
     width = order + accuracy - (order % 2 == 0)  # a central stencil of an even derivative gains one order
     width += width % 2 == 0
     if n < width + 1:

@@ -65,15 +65,11 @@ def command(
 
 def _request(problem: str, pairs: list[str]) -> dict[str, Any]:
     """What is asked for, in the layout of ``config.toml``."""
+    from sciml.cli.pairs import read_pairs
     from sciml.errors import InputError
     from sciml.io import read_toml
 
-    settings = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not (equals and key):
-            raise InputError(f"--set {pair!r} must be KEY=VALUE, for example --set nu=0.01")
-        settings[key] = value
+    settings = read_pairs(pairs)
     if not problem.endswith(".toml"):
         return {"problem": {"name": problem, "settings": settings}, "solver": {"name": SOLVER}}
     request = read_toml(Path(problem))

@@ -1,0 +1,144 @@
+"""Second-order finite differences for any problem on a box, space and time at once.
+
+Central differences, one-sided at the ends of an axis; Newton's method with a sparse direct solver finds the values at all
+nodes together. In time this is the boundary value method of the midpoint rule (Brugnano & Trigiante, "Solving Differential
+Problems by Multistep Initial and Boundary Value Methods", 1998). Where conditions and equations are not as many as the
+values, as with derivatives of high order or several unknowns, their least squares are taken.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sparse
+import torch
+from scipy.interpolate import NdBSpline
+from scipy.sparse.linalg import splu
+from torch import Tensor
+
+from sciml.errors import DivergenceError, InputError
+from sciml.jets import Field, MultiIndex
+from sciml.problem import Problem
+from sciml.rivals.equations import Equations, check
+from sciml.rivals.rival import Outcome, Rival
+from sciml.solution import Solution
+from sciml.solvers.experts.linearise import is_linear
+
+COARSEST = 16  # cells along every axis
+GROWTH = {1: 2, 2: 8, 3: 64}  # in time, of elimination by nested dissection on a grid twice as fine
+MOST = {1: 10**6, 2: 600_000, 3: 120_000}  # values at once, by the memory that elimination takes
+ITERATIONS, TOLERANCE = 20, 1e-7
+
+
+@dataclass(frozen=True)
+class GridSolution:
+    """The splines through the values at the nodes."""
+
+    problem: Problem
+    splines: Mapping[str, NdBSpline]
+    name: str = "classical"
+
+    def fields(self, points: Tensor) -> dict[str, Tensor]:
+        def field(spline: NdBSpline) -> Field:
+            def derivative(index: MultiIndex) -> Tensor:
+                return torch.from_numpy(spline(points.numpy(), nu=index))
+
+            return Field(self.problem.coordinates, derivative)
+
+        jets = {name: field(spline) for name, spline in self.splines.items()}
+        return {name: jet.value for name, jet in jets.items()} | self.problem.derived_fields(jets, points)
+
+    def configuration(self) -> dict[str, Any]:
+        return {}
+
+
+def solve(problem: Problem, seconds: float, seed: int = 0) -> Outcome:
+    """Solve on ever finer grids, until the next one would take longer than ``seconds``; ``seed`` changes nothing.
+
+    Raises:
+        InputError: the domain is no box of up to three dimensions, or a condition is not pointwise on its faces.
+        DivergenceError: Newton's method converged on no grid.
+    """
+    began = time.perf_counter()
+    check(problem)
+    dimension = len(problem.coordinates)
+    if dimension not in GROWTH:
+        raise InputError(f"finite differences on a grid of {dimension} dimensions do not fit into memory")
+    linear = is_linear(problem)
+    cells, found = COARSEST, 0
+    start: GridSolution | None = None
+    solution: GridSolution | None = None
+    while True:
+        started = time.perf_counter()
+        equations = Equations(problem, cells)
+        deadline = began + seconds if found else math.inf
+        values, converged = _newton(equations, _sample(problem, equations, start), linear, deadline)
+        start = None  # what did not converge is no guess for the next grid
+        if converged:
+            splines = [equations.grid.spline(part) for part in values.reshape(len(problem.unknowns), -1)]
+            start = GridSolution(problem, dict(zip(problem.unknowns, splines, strict=True)))
+            found, solution = cells, start
+        now = time.perf_counter()
+        too_long = now - began + GROWTH[dimension] * (now - started) > seconds
+        if too_long or len(values) * 2**dimension > MOST[dimension]:
+            break
+        cells *= 2
+    if solution is None:
+        raise DivergenceError(f"Newton's method did not converge on grids of up to {cells} cells an axis")
+    spent = time.perf_counter() - began
+    return Outcome(Solution(problem, solution).relative_l2 or {}, spent, f"{found} cells an axis")
+
+
+def _sample(problem: Problem, equations: Equations, solution: GridSolution | None) -> np.ndarray:
+    """The coarser solution at the nodes (U N,), zeros without one."""
+    points = equations.grid.points.numpy()
+    if solution is None:
+        return np.zeros(len(problem.unknowns) * len(points))
+    return np.concatenate([spline(points) for spline in solution.splines.values()])
+
+
+def _newton(equations: Equations, values: np.ndarray, linear: bool, deadline: float) -> tuple[np.ndarray, bool]:
+    """Damped Newton's or Gauss-Newton's method from ``values``, and whether it converged."""
+    matrix, residual = equations(values)
+    for _ in range(ITERATIONS):
+        step = -_solved(matrix, residual)
+        if linear or np.linalg.norm(step) <= TOLERANCE * np.linalg.norm(values):
+            return values + step, bool(np.isfinite(step).all())
+        for length in 0.5 ** np.arange(6):
+            ahead, residual_ahead = equations(values + length * step)
+            if np.linalg.norm(residual_ahead) < np.linalg.norm(residual):
+                break
+        else:
+            break
+        values, matrix, residual = values + length * step, ahead, residual_ahead
+        if time.perf_counter() > deadline:
+            break
+    return values, False
+
+
+def _solved(matrix: sparse.csr_matrix, right: np.ndarray) -> np.ndarray:
+    """The least-squares solution, by elimination in the matrix itself where it is square and regular."""
+    rows, columns = matrix.shape
+    if rows == columns:
+        try:
+            found = splu(matrix.tocsc()).solve(right)
+            if np.isfinite(found).all():
+                return found
+        except RuntimeError:  # exactly singular
+            pass
+    normal = (matrix.T @ matrix).tocsc()
+    shift = 1e-13 * normal.diagonal().max()  # keeps what the equations leave open, such as a pressure's constant
+    factors = splu(normal + shift * sparse.identity(columns, format="csc"), permc_spec="MMD_AT_PLUS_A",
+                   diag_pivot_thresh=0.0, options={"SymmetricMode": True})  # fmt: skip
+    found = np.zeros(columns)
+    for _ in range(3):  # refined, as the normal equations square the condition and the shift moves the solution
+        found = found + factors.solve(matrix.T @ (right - matrix @ found))
+    return found
+
+
+classical = Rival(solve, random=False)
