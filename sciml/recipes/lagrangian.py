@@ -1,9 +1,9 @@
-"""A Lagrangian network for any problem with characteristics: Levenberg-Marquardt, one time window after another."""
+"""A Lagrangian network for any problem with characteristics: Levenberg-Marquardt, one family of them after another."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -18,49 +18,44 @@ from sciml.problem import Problem
 from sciml.solvers import Lagrangian
 from sciml.training import Callback, Phase, Result, Trainer
 
-_CLUSTERED = 0.02  # J below which the derivatives across characteristics have lost two digits
 
-
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False)
 class Norms(Weighting):
-    """Weights with which the loss has the gradient of the published one, ``10 |r_x| + |r_u|`` in Euclidean norms.
+    """Weights with which the loss has the gradient of ``sum of factor * |residual|``, Euclidean norms that are not squared.
 
     Attributes:
-        characteristic: factor of the characteristics' residuals.
+        factors: by term name; 1 where none is given.
     """
 
-    characteristic: float = 10.0
+    factors: Mapping[str, float] = field(default_factory=dict)
     learned: ClassVar[tuple[str, ...]] = ()
-    period: int = field(default=1, init=False, repr=False)
 
     def update(self, terms: Terms) -> dict[str, Tensor]:
         def weight(name: str, residual: Tensor) -> Tensor:
-            factor = self.characteristic if name.startswith("characteristic_") else 1.0
-            return factor * len(residual) / (2 * residual.norm().clamp(min=torch.finfo(residual.dtype).tiny ** 0.5))
+            norm = residual.norm().clamp(min=torch.finfo(residual.dtype).tiny ** 0.5)
+            return self.factors.get(name, 1.0) * len(residual) / (2 * norm)
 
         return {name: weight(name, residual.detach()) for name, residual in terms.residuals.items()}
 
 
-class NextWindow(Callback):
-    """Labels the characteristics anew after the last phase of every time window, and says when they cluster or cross."""
+class NextFamily(Callback):
+    """Goes on with the next family of characteristics after the last phase of each, and says when they cross."""
 
-    def __init__(self, phases_a_window: int) -> None:
-        self._phases = phases_a_window
+    def __init__(self, phases_a_family: int) -> None:
+        self._phases = phases_a_family
 
     def on_phase_end(self, run: Any) -> None:
         if (run.index + 1) % self._phases == 0 and run.stop_reason is None:
             run.solver.advance()
 
     def on_fit_end(self, run: Any) -> None:
-        for number, (least, time) in enumerate(run.solver.least_jacobian()):
-            if least < _CLUSTERED:
-                how = "cross" if least <= 0 else "cluster"
-                warnings.warn(
-                    f"characteristics {how}: J = dX/dxi falls to {least:.2g} at {run.solver.problem.time}={time:.3g}, in time "
-                    f"window {number + 1}; derivatives are inaccurate there. Label them anew before, by more windows "
-                    "(windows=4, or the times at which to)",
-                    stacklevel=2,
-                )
+        least, time = run.solver.least_jacobian()
+        if least <= 0:
+            warnings.warn(
+                f"characteristics cross: J = dX/dxi falls to {least:.2g} at {run.solver.problem.time}={time:.3g}, from where "
+                "on the solution is wrong. Train longer; an equation without diffusion may have no solution beyond a shock",
+                stacklevel=2,
+            )
 
 
 def lagrangian(
@@ -76,7 +71,7 @@ def lagrangian(
     callbacks: Sequence[Any] = (),
     loggers: Sequence[Any] = (),
     form: Literal["corrected", "published"] = "corrected",
-    windows: int | Sequence[float] = 1,
+    slip: float = 0.07,
     loss: Literal["mean_squares", "published"] = "mean_squares",
     shared: bool = False,
     width: int = 20,
@@ -87,30 +82,32 @@ def lagrangian(
     if loss not in ("mean_squares", "published"):
         raise InputError(f"loss={loss!r} must be 'mean_squares' or 'published'")
     solver = Lagrangian(
-        problem, points=points, form=form, windows=windows, shared=shared, width=width, depth=depth,
+        problem, points=points, form=form, slip=slip, shared=shared, width=width, depth=depth,
         generator=torch.Generator().manual_seed(seed), device=device,
     )  # fmt: skip
-    count = len(solver.windows)
+    count = len(solver.families)
     if seconds is None and steps is None:
         seconds = 30.0 * count
     phases = [
         phase
         for number in range(count)
-        for phase in _phases(loss, number + 1, seconds and seconds / count, steps and max(1, steps // count))
+        for phase in _phases(solver, loss, number, seconds and seconds / count, steps and max(1, steps // count))
     ]
     trainer = Trainer(
-        phases, [*callbacks, NextWindow(len(phases) // count)], loggers, folder=folder, seed=seed, progress=progress
+        phases, [*callbacks, NextFamily(len(phases) // count)], loggers, folder=folder, seed=seed, progress=progress
     )
     return trainer.fit(solver, resume=resume)
 
 
-def _phases(loss: str, window: int, seconds: float | None, steps: int | None) -> list[Phase]:
-    """The phases of one time window."""
+def _phases(solver: Lagrangian, loss: str, family: int, seconds: float | None, steps: int | None) -> list[Phase]:
+    """The phases of one family of characteristics."""
+    where = f", inflow {family}" if family else ""
     if loss == "mean_squares":
         sampler = ResidualAdaptive(every=10)
-        return [Phase(LevenbergMarquardt(), steps, seconds, sampler=sampler, name=f"least squares, window {window}")]
+        return [Phase(LevenbergMarquardt(), steps, seconds, sampler=sampler, name=f"least squares{where}")]
     steps, seconds = steps and max(1, steps // 2), seconds and seconds / 2
+    weighting = Norms({name: 10.0 for name in solver.term_points if name.startswith("characteristic_")})
     return [
-        Phase(Adam(1e-2), steps, seconds, weighting=Norms(), sampler=Uniform(), name=f"Adam, window {window}"),
-        Phase(LBFGS(), steps, seconds, name=f"L-BFGS, window {window}"),
+        Phase(Adam(1e-2), steps, seconds, weighting=weighting, sampler=Uniform(), name=f"Adam{where}"),
+        Phase(LBFGS(), steps, seconds, name=f"L-BFGS{where}"),
     ]

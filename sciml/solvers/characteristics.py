@@ -14,7 +14,7 @@ from sciml.nn import MLP, coordinate_embedding
 from sciml.solvers.quasilinear import eulerian
 
 Start = Callable[[Tensor, MultiIndexSet], list[Jet]]
-"""Jets in the labels, at ``labels`` (N, d), of where characteristics start or of what they carry then."""
+"""Jets in the labels, at ``labels`` (N, d), of what characteristics carry when they start."""
 
 _ITERATIONS = 100  # of the inversion on a line; bisection alone reaches rounding in about 60
 _STAGES = 8  # in time, of the inversion in two and more dimensions
@@ -25,8 +25,8 @@ class Characteristics(nn.Module):
     """X(xi, t) and W(xi, t), exact where the characteristics start.
 
     ``X = X0 + elapsed * (drift + spread * network)`` and ``W = W0 + elapsed * rate * network``. Labels are the
-    positions X0 at the first time unless an origin is given. Those of a family that enters through one end of an
-    interval are the times of entry; they take the place of the position among the coordinates.
+    positions X0 at the first time. Those of a family that enters through one end of an interval are the times of entry;
+    they take the place of the position among the coordinates.
 
     The networks' last layers are zero at first: characteristics then are parallel, and do not cross.
 
@@ -36,7 +36,6 @@ class Characteristics(nn.Module):
         low, high: bounds (d,) of the labels and of time.
         periods: of the periodic coordinates, by name.
         start: what the characteristics carry when they start.
-        origin: where those start that are not labelled by it.
         unknowns: how many there are.
         entrance: position of the end that they enter through; None for the initial family.
         orientation: sign of X_xi on a line.
@@ -58,7 +57,6 @@ class Characteristics(nn.Module):
         start: Start,
         unknowns: int,
         *,
-        origin: Start | None = None,
         entrance: float | None = None,
         orientation: float = 1.0,
         shared: bool = False,
@@ -68,7 +66,7 @@ class Characteristics(nn.Module):
     ) -> None:
         super().__init__()
         self.names, self.periods = tuple(names), dict(periods)
-        self.start, self.origin, self.entrance = start, origin, entrance
+        self.start, self.entrance = start, entrance
         self.time = time
         self.space = [axis for axis in range(len(names)) if axis != self.time]
         self.low, self.high, self.orientation = low, high, orientation
@@ -81,14 +79,15 @@ class Characteristics(nn.Module):
         self.register_buffer("drift", torch.zeros(len(self.space)))
         self.register_buffer("spread", torch.ones(len(self.space)))
         self.register_buffer("rate", torch.ones(unknowns))
-        self._last: tuple[Tensor, MultiIndexSet, Any] | None = None
+        self._last: tuple[Tensor, MultiIndexSet, JetTensor] | None = None
 
-    def forward(self, points: Any, origin: Any, start: Any) -> Any:
+    def forward(self, points: Any, start: Any) -> Any:
         """Positions and states (N, space + unknowns) at labels and times ``points`` (N, d); jets or tensors all."""
         time, label = points[..., self.time : self.time + 1], points[..., self.space]
-        elapsed = time - (float(self.low[self.time]) if self.entrance is None else label)
-        if origin is None:
-            origin = label if self.entrance is None else 0 * label + self.entrance
+        if self.entrance is None:
+            elapsed, origin = time - float(self.low[self.time]), label
+        else:
+            elapsed, origin = time - label, 0 * label + self.entrance
         features = self.embedding(points)
         out = torch.cat([branch(features) for branch in self.branches], dim=-1)
         position = origin + elapsed * (self.drift + self.spread * out[..., : len(self.space)])
@@ -98,41 +97,32 @@ class Characteristics(nn.Module):
         """Labels and times (n, d), uniformly from ``domain`` or, of those that enter, from all times after entry."""
         low, high = self.low.to(generator.device), self.high.to(generator.device)
         if self.entrance is None:
-            points = domain.sample(n, generator, method=method)
-            begin, end = (bound[self.time] for bound in domain.bounds)
-            unit = (points[:, self.time] - begin) / (end - begin)
-            points[:, self.time] = low[self.time] + (high - low)[self.time] * unit
-            return points
+            return domain.sample(n, generator, method=method)
+        low, high = self.low.to(generator.device), self.high.to(generator.device)
         unit = torch.rand(n, 2, generator=generator, device=generator.device, dtype=low.dtype)
         return low + (high - low) * unit.sort(dim=1, descending=self.time == 0).values
 
     def jets(self, points: Tensor, indices: MultiIndexSet, expand: bool = False) -> tuple[list[Jet], list[Jet]]:
         """Jets in label and time of the positions and of the unknowns."""
-        origin, start = self._start(points, indices)
-        jets = taylor(lambda inputs: self(inputs, origin, start), points, self.names, indices, expand)
+        start = self._start(points, indices)
+        jets = taylor(lambda inputs: self(inputs, start), points, self.names, indices, expand)
         return jets[: len(self.space)], jets[len(self.space) :]
 
+    @torch.no_grad()
     def eulerian_jets(self, points: Tensor, indices: MultiIndexSet) -> list[Jet]:
         """Jets of the unknowns in physical coordinates at ``points`` (N, d), without a graph."""
-        with torch.no_grad():
-            positions, states = self.jets(self.labels(points), indices)
+        positions, states = self.jets(self.labels(points), indices)
         space = [self.names[axis] for axis in self.space]
         return [eulerian(positions, state, space, self.names[self.time]) for state in states]
 
-    def position_jets(self, points: Tensor, indices: MultiIndexSet) -> list[Jet]:
-        """Jets in label and time of the positions alone."""
-        zero = points.new_zeros(len(self.rate))
-        origin = None if self.origin is None else self._fixed(self.origin(points, indices), indices)
-        jets = taylor(lambda inputs: self(inputs, origin, zero), points, self.names, indices)
-        return jets[: len(self.space)]
-
-    def motion(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Positions (N, space), their Jacobian by label (N, space, space) and their velocity (N, space)."""
+    def motion(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions (N, space) and their Jacobian by label (N, space, space)."""
         d = len(self.names)
-        jets = self.position_jets(points, MultiIndexSet([tuple(int(a == b) for b in range(d)) for a in range(d)], d))
-        values = torch.stack([x.value for x in jets], -1)
-        slopes = [torch.stack([x.d(name).value for x in jets], -1) for name in self.names]
-        return values, torch.stack([slopes[axis] for axis in self.space], -1), slopes[self.time]
+        first = MultiIndexSet([tuple(int(a == b) for b in range(d)) for a in self.space], d)
+        nothing = points.new_zeros(len(self.rate))
+        positions = taylor(lambda inputs: self(inputs, nothing), points, self.names, first)[: len(self.space)]
+        slopes = [torch.stack([x.d(self.names[axis]).value for x in positions], -1) for axis in self.space]
+        return torch.stack([x.value for x in positions], -1), torch.stack(slopes, -1)
 
     # The inverse ------------------------------------------------------------------------------------------------
     @torch.no_grad()
@@ -156,7 +146,7 @@ class Characteristics(nn.Module):
 
         def excess(label: Tensor) -> tuple[Tensor, Tensor]:
             found[:, axis] = label
-            position, jacobian, _ = self.motion(found)
+            position, jacobian = self.motion(found)
             return self.orientation * (position[:, 0] - target), self.orientation * jacobian[:, 0, 0]
 
         low, high = self._bracket(points)
@@ -192,7 +182,7 @@ class Characteristics(nn.Module):
         for stage in range(1, _STAGES + 1):
             found[:, self.time] = begin + (time - begin) * (stage / _STAGES)
             for _ in range(_LAST_STAGE if stage == _STAGES else 2):
-                position, jacobian, _ = self.motion(found)
+                position, jacobian = self.motion(found)
                 step = torch.linalg.solve(jacobian, target - position)
                 found[:, self.space] += step
                 if step.abs().max() <= self._tolerance(self.space[0], step):
@@ -204,22 +194,18 @@ class Characteristics(nn.Module):
         return torch.finfo(like.dtype).eps ** 0.6 * float(self.high[axis] - self.low[axis])
 
     # ------------------------------------------------------------------------------------------------------------
-    def _start(self, points: Tensor, indices: MultiIndexSet) -> tuple[JetTensor | None, JetTensor]:
-        """Where characteristics start and what they carry then; kept for the next call at the same points."""
+    def _start(self, points: Tensor, indices: MultiIndexSet) -> JetTensor:
+        """What characteristics carry at first, constant in time; kept for the next call at the same points."""
         if self._last is None or self._last[0] is not points or self._last[1] is not indices:
             with torch.enable_grad():
-                origin = None if self.origin is None else self._fixed(self.origin(points, indices), indices)
-                self._last = points, indices, (origin, self._fixed(self.start(points, indices), indices))
+                jets = self.start(points, indices)
+
+            def column(jet: Jet, index: MultiIndex) -> Tensor:
+                return torch.zeros_like(jet.value) if index[self.time] else jet.partial(index)
+
+            def block(order: int) -> Tensor:
+                members = [index for index in indices if sum(index) == order]
+                return torch.stack([torch.stack([column(jet, index) for jet in jets], -1) for index in members]).detach()
+
+            self._last = points, indices, JetTensor([block(order) for order in range(indices.order + 1)], indices)
         return self._last[2]
-
-    def _fixed(self, jets: list[Jet], indices: MultiIndexSet) -> JetTensor:
-        """One column for every jet, constant in time and without a graph."""
-
-        def column(jet: Jet, index: MultiIndex) -> Tensor:
-            return torch.zeros_like(jet.value) if index[self.time] else jet.partial(index)
-
-        def block(order: int) -> Tensor:
-            members = [index for index in indices if sum(index) == order]
-            return torch.stack([torch.stack([column(jet, index) for jet in jets], -1) for index in members]).detach()
-
-        return JetTensor([block(order) for order in range(indices.order + 1)], indices)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from sciml.errors import InputError
-from sciml.jets import Jet, MultiIndexSet, autograd
+from sciml.errors import InputError, SciMLError
+from sciml.jets import Field, Jet, MultiIndexSet, autograd
 from sciml.problem import INTERIOR, Dirichlet, Points, Problem
 from sciml.solvers.characteristics import Characteristics
 from sciml.solvers.inflow import boundary_values, check_conditions, entrances, initial_values, periods
-from sciml.solvers.quasilinear import along_characteristics, check_quasilinear, eulerian, label_derivatives, speed
-from sciml.solvers.relabelling import Relabelling, window_ends
+from sciml.solvers.quasilinear import (
+    along_characteristics,
+    check_quasilinear,
+    eulerian,
+    label_derivatives,
+    speed,
+    volume_gradient,
+)
 from sciml.solvers.row_jacobian import row_jacobian
 from sciml.solvers.solver import Batch, Solver
 
@@ -27,28 +33,38 @@ class Lagrangian(Solver):
     """Two networks, X(xi, t) and W(xi, t): where the characteristic with label xi is, and what it carries.
 
     They solve X_t = speed and the rest of the equation along characteristics; the speed is read off the declared
-    equation. Initial values, inflow values and periodicity hold exactly. Derivatives of the second and higher orders are
-    taken in physical coordinates by the chain rule (``form="corrected"``), or in the label as published, which is
-    another equation wherever the speed varies in space (``form="published"``).
+    equation. Initial values, inflow values and periodicity hold exactly. With J = det dX/dxi, the space that a label
+    takes, there are two forms of an equation with diffusion:
+
+    - "corrected": derivatives of the second and higher orders are taken in physical coordinates by the chain rule. As
+      characteristics of such an equation cluster exponentially in a shock, labels slip: X_t = speed + kappa grad J. They
+      move from where they are dense, and only there, and the rest of the equation is that which they see at their own
+      velocity, so that slipping changes the labels and not the solution. A shock keeps a width in the label that does not
+      depend on its width in space.
+    - "published": derivatives in the label, which is another equation wherever the speed varies in space.
 
     Args:
         problem: first order in time, linear in the first derivatives with one speed; periodic, or without diffusion,
             where ``Dirichlet`` conditions on an interval give what flows in.
-        points: collocation points of the initial characteristics, and of those that enter through each end.
-        windows: number of time windows of equal length, or the times at which characteristics are labelled anew by
-            where they are. Labels are needed anew before characteristics cluster.
+        points: collocation points.
+        slip: kappa over half the range of the initial speed times the period; 0 lets labels follow the speed strictly.
         shared: one network for both X and W.
         width, depth: of the networks.
         generator: draws their weights.
 
+    Attributes:
+        families: the characteristics that are there at first, then those that enter through each end; trained one after
+            another, see ``advance``.
+
     Raises:
         InputError: a problem that has no characteristics of this kind, with the reason and a solver that fits.
 
-    Source: Mojgani, Balajewicz & Hassanzadeh, Comput. Methods Appl. Mech. Engrg. 404 (2023), 2205.02902.
+    Source: Mojgani, Balajewicz & Hassanzadeh, Comput. Methods Appl. Mech. Engrg. 404 (2023), 2205.02902; there kappa = 0.
     """
 
     name = "lagrangian"
     current: Tensor
+    kappa: Tensor
 
     def __init__(
         self,
@@ -56,7 +72,7 @@ class Lagrangian(Solver):
         *,
         points: int = 1000,
         form: Literal["corrected", "published"] = "corrected",
-        windows: int | Sequence[float] = 1,
+        slip: float = 0.07,
         shared: bool = False,
         width: int = 20,
         depth: int = 2,
@@ -67,121 +83,88 @@ class Lagrangian(Solver):
         problem.validate()
         if form not in ("corrected", "published"):
             raise InputError(f"form={form!r} must be 'corrected' or 'published'")
+        if not 0 <= slip < float("inf"):
+            raise InputError(f"slip={slip!r} must not be negative")
         check_quasilinear(problem)
         check_conditions(problem)
         ends = entrances(problem)
-        self._keys = [INTERIOR, *(f"inflow_{position:g}" for position in ends)]
-        super().__init__(problem, dict.fromkeys(self._keys, points // 2) | {INTERIOR: points})
-        self.form = form
+        super().__init__(problem, {INTERIOR: points})
+        networks = {"shared": shared, "width": width, "depth": depth}
+        self._configuration = {"points": points, "form": form, "slip": float(slip), **networks}
+        self.form, self.slip = form, slip
         self._time = problem.time or ""  # check_quasilinear has made sure of it
         self._axis = problem.coordinates.index(self._time)
-        self._ends = window_ends(problem, windows)
-        if ends and len(self._ends) > 2:
-            raise InputError(f"windows={windows}: labels cannot be renewed where characteristics enter; leave windows=1")
-        networks = {"shared": shared, "width": width, "depth": depth}
-        self._configuration = {"points": points, "form": form, "windows": self._ends[1:-1] or 1, **networks}
         order = max(sum(index) for index in problem.derivatives[INTERIOR])
-        self._indices = label_derivatives(problem, order if order > 1 else 0)
+        self._diffusive = order > 1
+        self._indices = label_derivatives(problem, order if self._diffusive else 0)
 
         low, high = problem.domain.bounds
         common: dict[str, Any] = {"unknowns": len(problem.unknowns), "generator": generator, **networks}
-
-        def initial(begin: float, end: float, last: Characteristics | None) -> Characteristics:
-            lower, upper = low.clone(), high.clone()
-            lower[self._axis], upper[self._axis] = begin, end
-            place = problem.coordinates, self._axis, lower, upper, periods(problem)
-            if last is None:
-                return Characteristics(*place, partial(self._declared, initial_values), **common)
-            anew = Relabelling(last)
-            return Characteristics(*place, anew.start, origin=anew.origin, **common)
-
-        def entering(position: float, condition: Dirichlet, normal: float) -> Characteristics:
+        self.families = nn.ModuleList()
+        initial = partial(self._declared, initial_values)
+        self.families.append(
+            Characteristics(problem.coordinates, self._axis, low, high, periods(problem), initial, **common)
+        )
+        for position, (condition, normal) in ends.items():
             begin, end = low[self._axis].expand(2), high[self._axis].expand(2)
             start = partial(self._declared, partial(self._flowing_in, condition, position))
-            return Characteristics(
-                problem.coordinates, self._axis, begin, end, {}, start, entrance=position, orientation=normal, **common
-            )
-
-        self.windows = nn.ModuleList()
-        for begin, end in pairwise(self._ends):
-            self.windows.append(initial(begin, end, cast(Characteristics, self.windows[-1]) if self.windows else None))
-        self.entering = nn.ModuleList(entering(x, c, normal) for x, (c, normal) in ends.items())
+            more = {"entrance": position, "orientation": normal, **common}
+            self.families.append(Characteristics(problem.coordinates, self._axis, begin, end, {}, start, **more))
         self.register_buffer("current", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("kappa", torch.zeros(len(problem.space)))
         self.to(device=device, dtype=dtype)
-        batch = self.sample(torch.Generator().manual_seed(0))
-        self.term_points = {term: key for key, p in batch.items() for term in self._terms(key, p.coordinates[:2])}
-        self.term_kinds = dict.fromkeys(self.term_points, "equation")
         self._set_scales()
         self._set_trainable()
+        batch = self.sample(torch.Generator().manual_seed(0))
+        self.term_points = dict.fromkeys(self._terms(batch[INTERIOR].coordinates[:2]), INTERIOR)
+        self.term_kinds = dict.fromkeys(self.term_points, "equation")
         self.register_load_state_dict_post_hook(lambda *_: self._set_trainable())
 
     # Training ---------------------------------------------------------------------------------------------------
     @property
-    def window(self) -> Characteristics:
-        """The initial characteristics of the time window that is being trained."""
-        return self._begun()[-1]
-
-    def _begun(self) -> list[Characteristics]:
-        """The initial characteristics of all windows up to the one that is being trained."""
-        return [cast(Characteristics, window) for window in self.windows[: int(self.current) + 1]]
-
-    def _families(self) -> dict[str, Characteristics]:
-        """What is being trained, by the key of its labels in a batch."""
-        families = [self.window, *(cast(Characteristics, family) for family in self.entering)]
-        return dict(zip(self._keys, families, strict=True))
+    def family(self) -> Characteristics:
+        """The characteristics that are being trained."""
+        return cast(Characteristics, self.families[int(self.current)])
 
     def advance(self) -> bool:
-        """Label the characteristics anew and go on with the next time window; False after the last one."""
-        if int(self.current) + 1 == len(self.windows):
+        """Go on with the next family of characteristics, on which the others do not depend; False after the last one."""
+        if int(self.current) + 1 == len(self.families):
             return False
         self.current += 1
-        self._set_scales()
         self._set_trainable()
         return True
 
     def sample(self, generator: torch.Generator, method: str = "uniform", scale: int = 1) -> Batch:
-        families = self._families()
-        sizes = {key: self.points[key] * (scale if key == INTERIOR else 1) for key in families}
-        drawn = {key: f.sample(self.problem.domain, sizes[key], generator, method) for key, f in families.items()}
-        return {key: Points(labels.to(self.device, self.dtype)) for key, labels in drawn.items()}
+        labels = self.family.sample(self.problem.domain, scale * self.points[INTERIOR], generator, method)
+        return {INTERIOR: Points(labels.to(self.device, self.dtype))}
 
     def residuals(self, batch: Batch) -> dict[str, Tensor]:
-        return {term: r for key, points in batch.items() for term, r in self._terms(key, points.coordinates).items()}
+        return self._terms(batch[INTERIOR].coordinates)
 
     def row_jacobian(self, batch: Batch, parameters: Sequence[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Residuals (N,) by term and their Jacobians (N, P) with respect to the flattened ``parameters``."""
-        residuals: dict[str, Tensor] = {}
-        jacobians: dict[str, Tensor] = {}
-        for key, points in batch.items():
-            own = {id(p) for p in self._families()[key].parameters()}
-            trained = [p for p in parameters if id(p) in own]
-            terms = partial(self._terms, key, points.coordinates, expand=True)
-            values, rows = row_jacobian(terms, trained, len(points))
-            residuals |= values
-            for name, row in rows.items():
-                columns = iter(row.split([p.numel() for p in trained], dim=1))
-                zero = row.new_zeros(len(row), 1)
-                by = [next(columns) if id(p) in own else zero.expand(-1, p.numel()) for p in parameters]
-                jacobians[name] = torch.cat(by, dim=1)
-        return residuals, jacobians
+        labels = batch[INTERIOR].coordinates
+        return row_jacobian(partial(self._terms, labels, expand=True), parameters, len(labels))
 
-    def _terms(self, key: str, labels: Tensor, expand: bool = False) -> dict[str, Tensor]:
-        problem, family = self.problem, self._families()[key]
-        positions, states = family.jets(labels, self._indices, expand)
+    def _terms(self, labels: Tensor, expand: bool = False) -> dict[str, Tensor]:
+        problem, time = self.problem, self._time
+        positions, states = self.family.jets(labels, self._indices, expand)
         places = self._at(labels, positions)
         unknowns = dict(zip(problem.unknowns, states, strict=True))
         velocity = speed(problem, {name: jet.value for name, jet in unknowns.items()}, places)
-        suffix = "" if key == INTERIOR else f"_{key}"
-        residuals = {
-            f"characteristic_{name}{suffix}": position.d(self._time).value - velocity[:, k]
-            for k, (name, position) in enumerate(zip(problem.space, positions, strict=True))
-        }
-        rates = {name: jet.d(self._time).value for name, jet in unknowns.items()}
-        jets = unknowns
-        if self.form == "corrected":
-            jets = {name: eulerian(positions, jet, problem.space, self._time) for name, jet in unknowns.items()}
-        along = along_characteristics(problem, jets, rates, places)
-        return residuals | {f"{name}{suffix}": residual for name, residual in along.items()}
+        rates = {name: jet.d(time).value for name, jet in unknowns.items()}
+        moving = torch.stack([position.d(time).value for position in positions], dim=-1)
+        wanted = velocity
+        if self._diffusive and self.form == "corrected":
+            unknowns = {name: eulerian(positions, jet, problem.space, time) for name, jet in unknowns.items()}
+            if self.slip:
+                wanted = velocity + self.kappa * volume_gradient(positions, problem.space, time)
+                for name, jet in unknowns.items():
+                    gradient = torch.stack([jet.d(x).value for x in problem.space], dim=-1)
+                    rates[name] = rates[name] - ((moving - velocity) * gradient).sum(-1)
+        deviation = (moving - wanted).unbind(-1)
+        characteristics = {f"characteristic_{x}": d for x, d in zip(problem.space, deviation, strict=True)}
+        return characteristics | along_characteristics(problem, unknowns, rates, places)
 
     def _at(self, labels: Tensor, positions: list[Jet]) -> Tensor:
         """Positions and times (N, d)."""
@@ -193,46 +176,65 @@ class Lagrangian(Solver):
     # Evaluation -------------------------------------------------------------------------------------------------
     def fields(self, points: Tensor) -> dict[str, Tensor]:
         problem = self.problem
-        values: dict[str, Tensor] = {}
-        for family, rows in self._split(points):
-            jets = self._jets(family, points[rows])
-            found = {name: jet.value for name, jet in jets.items()} | problem.derived_fields(jets, points[rows])
-            for name, value in found.items():
-                values.setdefault(name, torch.empty_like(points[:, 0]))[rows] = value.detach()
-        return values
+        indices = problem.derivatives.get("derived", MultiIndexSet((), len(problem.coordinates)))
+        jets = self.jets(points, indices)
+        values = {name: jet.value for name, jet in jets.items()} | problem.derived_fields(jets, points)
+        return {name: value.detach() for name, value in values.items()}
+
+    def jets(self, points: Tensor, indices: MultiIndexSet) -> dict[str, Jet]:
+        """Jets of the unknowns in physical coordinates at ``points`` (N, d), with ``indices``, without a graph."""
+        problem = self.problem
+        order = max(sum(index) for index in indices)
+        needed = self._indices | label_derivatives(problem, max(1, order)) if order else self._indices
+        parts = [(rows, family.eulerian_jets(points[rows], needed)) for family, rows in self._split(points)]
+
+        def joined(k: int, index: tuple[int, ...]) -> Tensor:
+            values = torch.empty_like(points[:, 0])
+            for rows, jets in parts:
+                values[rows] = jets[k].partial(index)
+            return values
+
+        return {name: Field(problem.coordinates, partial(joined, k)) for k, name in enumerate(problem.unknowns)}
 
     def labels(self, points: Tensor) -> Tensor:
-        """Labels (N, space) of the characteristics through ``points`` (N, d), counted from the latest relabelling.
-
-        Those that entered through a boundary have their time of entry for a label.
-        """
+        """Labels (N, space) of the characteristics through ``points`` (N, d): where, or through an end when, they began."""
         labels = points.new_empty(len(points), len(self.problem.space))
         for family, rows in self._split(points):
             labels[rows] = family.labels(points[rows])[:, family.space]
         return labels
 
     @torch.no_grad()
-    def least_jacobian(self) -> list[tuple[float, float]]:
-        """The least J = det dX/dxi over every time window up to the current one, and the time at which it is found.
+    def least_jacobian(self) -> tuple[float, float]:
+        """The least J = det dX/dxi over its mean, in all families, and the time at which it is found.
 
-        One says that characteristics are parallel; near zero they cluster, below they cross and the solution is wrong.
+        One says that characteristics are parallel; below zero they cross, and the solution is wrong.
         """
         found = []
-        for window in self._begun():
-            labels = self._probes(window)
-            j = torch.linalg.det(window.motion(labels)[1])
-            found.append((float(j.min()), float(labels[j.argmin(), self._axis])))
-        return found
+        for module in self.families:
+            family = cast(Characteristics, module)
+            labels = self._probes(family)
+            j = family.orientation * torch.linalg.det(family.motion(labels)[1])
+            found.append((float(j.min() / j.mean().abs()), float(labels[j.argmin(), self._axis])))
+        return min(found)
+
+    def error_estimate(self) -> dict[str, float] | None:
+        """Relative L2 error of every unknown, from the linearised equation for the error.
+
+        None in more than two dimensions, and where the equation for the error could not be solved.
+        """
+        from sciml.solvers.experts.error import estimate_error
+
+        if len(self.problem.coordinates) > 2:
+            return None
+        try:
+            return estimate_error(self.problem, copy.deepcopy(self).to(torch.float64), device=self.device)
+        except SciMLError:
+            return None
 
     @property
     def choices(self) -> dict[str, Any]:
-        """For the record of a run: where characteristics were labelled anew, and how close they came."""
-        least = [j for j, _ in self.least_jacobian()]
-        return {"labelled_anew_at": self._ends[1 : len(least)], "least_jacobian": least}
-
-    def _probes(self, window: Characteristics) -> Tensor:
-        labels = window.sample(self.problem.domain, _PROBES, torch.Generator().manual_seed(0), "sobol")
-        return labels.to(self.device, self.dtype)
+        """For the record of a run: how close labels came to each other."""
+        return {"least_jacobian": self.least_jacobian()[0]}
 
     def configuration(self) -> dict[str, Any]:
         return self._configuration
@@ -244,26 +246,21 @@ class Lagrangian(Solver):
 
     def _split(self, points: Tensor) -> list[tuple[Characteristics, Tensor]]:
         """The families, each with which (N,) of the points lie on one of its characteristics."""
-        begun = self._begun()
-        number = (points[:, self._axis, None] > points.new_tensor(self._ends[1 : len(begun)])).sum(1)
-        parts = [(window, number == k) for k, window in enumerate(begun)]
-        for key, family in self._families().items():
-            if key != INTERIOR:
-                # Beyond the characteristic that started at the end itself are those that have entered since.
-                corner = points.clone()
-                corner[:, family.space] = cast(float, family.entrance)
-                distance = points[:, family.space] - self.window.motion(corner)[0].detach()
-                entered = family.orientation * distance[:, 0] > 0
-                parts = [(parts[0][0], parts[0][1] & ~entered), *parts[1:], (family, entered)]
-        return [part for part in parts if part[1].any()] or parts[:1]
+        initial, *entering = (cast(Characteristics, family) for family in self.families)
+        parts, inside = [], torch.ones_like(points[:, 0], dtype=torch.bool)
+        for family in entering:
+            # Beyond the characteristic that started at the end itself are those that have entered since.
+            corner = points.clone()
+            corner[:, initial.space] = cast(float, family.entrance)
+            distance = points[:, initial.space] - initial.motion(corner)[0].detach()
+            entered = family.orientation * distance[:, 0] > 0
+            parts.append((family, entered))
+            inside &= ~entered
+        return [part for part in [(initial, inside), *parts] if part[1].any()]
 
-    def _jets(self, family: Characteristics, points: Tensor) -> dict[str, Jet]:
-        """Jets of the unknowns in physical coordinates, at ``points`` (N, d) on characteristics of ``family``."""
-        indices = self._indices
-        if "derived" in self.problem.derivatives:
-            order = max(sum(index) for index in self.problem.derivatives["derived"])
-            indices = indices | label_derivatives(self.problem, max(1, order))
-        return dict(zip(self.problem.unknowns, family.eulerian_jets(points, indices), strict=True))
+    def _probes(self, family: Characteristics) -> Tensor:
+        labels = family.sample(self.problem.domain, _PROBES, torch.Generator().manual_seed(0), "sobol")
+        return labels.to(self.device, self.dtype)
 
     # What characteristics start with ----------------------------------------------------------------------------
     def _declared(
@@ -272,7 +269,7 @@ class Lagrangian(Solver):
         return autograd(lambda points: values(self.problem, points), labels, self.problem.coordinates)
 
     def _flowing_in(self, condition: Dirichlet, position: float, problem: Problem, labels: Tensor) -> Tensor:
-        entry = labels[:, self.window.space]
+        entry = labels[:, list(problem.space_axes)]
         end = torch.full_like(entry, position)
         return boundary_values(problem, condition, torch.cat([end, entry] if self._axis else [entry, end], dim=1))
 
@@ -280,22 +277,24 @@ class Lagrangian(Solver):
     @torch.no_grad()
     def _set_scales(self) -> None:
         """Mean and spread of the speed with which characteristics start, and of what they carry."""
-        problem, window = self.problem, self.window
-        labels = self._probes(window)
-        labels[:, self._axis] = window.low[self._axis]
-        positions, states = window.jets(labels, self._indices)
-        places = self._at(labels, positions)
-        values = {name: jet.value for name, jet in zip(problem.unknowns, states, strict=True)}
-        velocity = speed(problem, values, places)
-        state = torch.stack(list(values.values()), dim=-1)
-        low, high = (bound.to(velocity) for bound in problem.domain.bounds)
-        extent = high - low
-        pace = extent[list(problem.space_axes)] / extent[self._axis]
-        for family in self._families().values():
+        problem = self.problem
+        low, high = (bound.to(self.device, self.dtype) for bound in problem.domain.bounds)
+        extent, duration = (high - low)[list(problem.space_axes)], (high - low)[self._axis]
+        for module in self.families:
+            family = cast(Characteristics, module)
+            labels = self._probes(family)
+            start = low[self._axis] if family.entrance is None else labels[:, family.space[0]]
+            labels[:, self._axis] = start
+            positions, states = family.jets(labels, self._indices)
+            values = dict(zip(problem.unknowns, (jet.value for jet in states), strict=True))
+            velocity = speed(problem, values, self._at(labels, positions))
+            half_range = (velocity.amax(0) - velocity.amin(0)) / 2
             family.drift.copy_(velocity.mean(0))
-            family.spread.copy_((velocity.amax(0) - velocity.amin(0)) / 2 + pace)
-            family.rate.copy_((state.std(0) + 0.1) / extent[self._axis])
+            family.spread.copy_(half_range + extent / duration)
+            family.rate.copy_((torch.stack(list(values.values())).std(1) + 0.1) / duration)
+            if family.entrance is None:
+                self.kappa.copy_(self.slip * half_range * extent)
 
     def _set_trainable(self) -> None:
-        for k, window in enumerate(self.windows):
-            window.requires_grad_(k == int(self.current))
+        for k, family in enumerate(self.families):
+            family.requires_grad_(k == int(self.current))

@@ -144,21 +144,11 @@ def eulerian(positions: Sequence[Jet], state: Jet, space: Sequence[str], time: s
     return Field(state.names, partial)
 
 
-def pulled_back(field: Jet, places: Sequence[Jet], space: Sequence[str]) -> Jet:
-    """The jet in the labels of ``field``, given in physical coordinates at ``places``, which are functions of the labels."""
-
-    def partial(index: tuple[int, ...]) -> Tensor:
-        if not any(index):
-            return field.value
-        axis = next(axis for axis, order in enumerate(index) if order)
-        lower = tuple(order - (a == axis) for a, order in enumerate(index))
-        slopes = [
-            pulled_back(field.d(name), places, space) * place.d(field.names[axis])
-            for name, place in zip(space, places, strict=True)
-        ]
-        return sum(slope.partial(lower) for slope in slopes)  # type: ignore[return-value]
-
-    return Field(field.names, partial)
+def volume_gradient(positions: Sequence[Jet], space: Sequence[str], time: str) -> Tensor:
+    """The gradient (N, space) in physical coordinates of J = det dX/dxi, the space that a label takes."""
+    volume = _determinant([[position.d(label) for position in positions] for label in space])
+    volume = eulerian(positions, volume, space, time)
+    return torch.stack([volume.d(name).value for name in space], dim=-1)
 
 
 def label_derivatives(problem: Problem, order: int) -> MultiIndexSet:

@@ -9,7 +9,7 @@ from problems import Rotation
 from sciml.geometry import Interval, Time
 from sciml.jets import autograd
 from sciml.problem import Problem
-from sciml.solvers.quasilinear import along_characteristics, check_quasilinear, eulerian, speed
+from sciml.solvers.quasilinear import along_characteristics, check_quasilinear, eulerian, speed, volume_gradient
 
 T = torch.float64
 
@@ -98,3 +98,20 @@ def test_chain_rule_in_the_plane() -> None:
         lambda p: (torch.sin(p[:, 0]) * torch.exp(p[:, 1]) * (1 + p[:, 2]))[:, None],
         [(1, 0, 0), (0, 1, 0), (2, 0, 0), (1, 1, 0), (0, 2, 0), (0, 0, 1)],
     )
+
+
+def test_gradient_of_the_space_that_a_label_takes() -> None:
+    def motion(p: Tensor) -> Tensor:
+        x, y, t = p.unbind(-1)
+        along, across = x + 0.3 * torch.sin(x + y), y + 0.2 * t * x * y
+        return torch.stack([along - across, along + across], -1)  # turned: labels and positions have other directions
+
+    def volume(p: Tensor) -> Tensor:
+        return torch.linalg.det(torch.func.jacrev(motion)(p)[:, :2])
+
+    labels = _points(6, 3)
+    positions = autograd(motion, labels, ("x", "y", "t"))
+    by_label = torch.stack([torch.func.grad(volume)(p)[:2] for p in labels])
+    jacobian = torch.stack([torch.func.jacrev(motion)(p)[:, :2] for p in labels])
+    expected = torch.linalg.solve(jacobian.mT, by_label)
+    assert torch.allclose(volume_gradient(positions, ("x", "y"), "t"), expected, rtol=1e-9)
