@@ -15,6 +15,7 @@ from problems.kdv import KdV as KdV
 from problems.klein_gordon import KleinGordon as KleinGordon
 from problems.kovasznay import Kovasznay as Kovasznay
 from problems.kuramoto_sivashinsky import KuramotoSivashinsky as KuramotoSivashinsky
+from problems.navier_stokes import NavierStokesVorticity as NavierStokesVorticity
 from problems.poisson import PoissonHoles as PoissonHoles
 from problems.poisson import PoissonLShape as PoissonLShape
 from problems.poisson import PoissonSquare as PoissonSquare
@@ -43,6 +44,7 @@ __all__ = [
     "KleinGordon",
     "Kovasznay",
     "KuramotoSivashinsky",
+    "NavierStokesVorticity",
     "PoissonHoles",
     "PoissonLShape",
     "PoissonSquare",

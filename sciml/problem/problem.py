@@ -32,6 +32,9 @@ class Problem:
     - ``exact(self, <coordinates>) -> {unknown: tensor (N,)}``,
     - ``reference(self) -> xarray.Dataset``, a computed solution on a grid with the coordinates' names,
     - ``derived(self, <jets>, <coordinates>) -> {name: jet}``, further fields such as a velocity from a stream function,
+    - ``sample(self, generator) -> Problem``, another random instance of the family that the problem belongs to,
+    - ``eliminate(self, <some unknowns>) -> {another unknown: tensor}``, unknowns that follow from others by a linear
+      operator on a whole grid (..., *axes), so that the equations of these names hold; for solvers on a grid,
     - ``gauge``, names of fields that are determined only up to a constant.
 
     Example:
