@@ -7,6 +7,7 @@ from problems.cavity import Cavity as Cavity
 from problems.convection import Convection as Convection
 from problems.convection import ConvectionDiffusion as ConvectionDiffusion
 from problems.diffusion_reaction import DiffusionReaction as DiffusionReaction
+from problems.diffusion_sorption import DiffusionSorption as DiffusionSorption
 from problems.heat import Heat as Heat
 from problems.helmholtz import Helmholtz as Helmholtz
 from problems.inverse import InverseDiffusion as InverseDiffusion
@@ -35,6 +36,7 @@ __all__ = [
     "Convection",
     "ConvectionDiffusion",
     "DiffusionReaction",
+    "DiffusionSorption",
     "Heat",
     "Helmholtz",
     "InflowConvection",
