@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -77,11 +77,11 @@ class Problem:
         return tuple(axis for axis, name in enumerate(self.coordinates) if name != self.time)
 
     # Evaluation -------------------------------------------------------------------------------------------------
-    def residuals(self, fields: Mapping[str, Jet], points: Tensor) -> dict[str, Tensor]:
-        """Residual vector (N,) of every equation, from the jets of the unknowns at ``points`` (N, d)."""
+    def residuals(self, fields: Mapping[str, Jet], points: Tensor, without: Collection[str] = ()) -> dict[str, Tensor]:
+        """Residual vector (N,) of every equation but ``without``, from the jets of the unknowns at ``points`` (N, d)."""
         jets = [fields[unknown] for unknown in self.unknowns]
         declared = self.equations(*jets, *coordinate_jets(self.coordinates, points))
-        return {name: self._vector(name, residual, points) for name, residual in declared.items()}
+        return {name: self._vector(name, residual, points) for name, residual in declared.items() if name not in without}
 
     def derived_fields(self, fields: Mapping[str, Jet], points: Tensor) -> dict[str, Tensor]:
         """The fields of ``derived``, each (N,); none when the problem declares none."""
