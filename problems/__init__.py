@@ -7,6 +7,7 @@ from problems.cavity import Cavity as Cavity
 from problems.convection import Convection as Convection
 from problems.convection import ConvectionDiffusion as ConvectionDiffusion
 from problems.diffusion_reaction import DiffusionReaction as DiffusionReaction
+from problems.diffusion_sorption import DiffusionSorption as DiffusionSorption
 from problems.heat import Heat as Heat
 from problems.helmholtz import Helmholtz as Helmholtz
 from problems.inverse import InverseDiffusion as InverseDiffusion
@@ -15,6 +16,7 @@ from problems.kdv import KdV as KdV
 from problems.klein_gordon import KleinGordon as KleinGordon
 from problems.kovasznay import Kovasznay as Kovasznay
 from problems.kuramoto_sivashinsky import KuramotoSivashinsky as KuramotoSivashinsky
+from problems.navier_stokes import NavierStokesVorticity as NavierStokesVorticity
 from problems.poisson import PoissonHoles as PoissonHoles
 from problems.poisson import PoissonLShape as PoissonLShape
 from problems.poisson import PoissonSquare as PoissonSquare
@@ -34,6 +36,7 @@ __all__ = [
     "Convection",
     "ConvectionDiffusion",
     "DiffusionReaction",
+    "DiffusionSorption",
     "Heat",
     "Helmholtz",
     "InflowConvection",
@@ -43,6 +46,7 @@ __all__ = [
     "KleinGordon",
     "Kovasznay",
     "KuramotoSivashinsky",
+    "NavierStokesVorticity",
     "PoissonHoles",
     "PoissonLShape",
     "PoissonSquare",

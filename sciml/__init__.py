@@ -21,7 +21,7 @@ _HOME = {
         "Parameter", "Periodic", "Problem", "Robin", "check_problem",
     ),
     "sciml.nn": (
-        "MLP", "FourierFeatures", "ModifiedMLP", "Normalization", "PeriodicEmbedding", "PirateNet",
+        "MLP", "FourierFeatures", "ModifiedMLP", "Normalization", "PeriodicEmbedding", "PirateNet", "Pointwise",
     ),
     "sciml.optim": (
         "LBFGS", "SOAP", "Adam", "CosineDecay", "ExponentialDecay", "LevenbergMarquardt", "SSBroyden", "Torch",
@@ -31,7 +31,7 @@ _HOME = {
         "Causal", "Fixed", "FixedPoints", "GradientAnnealing", "GradientNorm", "NeuralTangentKernel", "ReLoBRaLo",
         "ResidualAdaptive", "RetainResampleRelease", "Uniform",
     ),
-    "sciml.solvers": ("PINN", "Experts", "Lagrangian", "Solver"),
+    "sciml.solvers": ("PINN", "Experts", "HardConstraintMoE", "Lagrangian", "SoftConstraint", "Solver"),
     "sciml.training": ("Callback", "CSVLogger", "EarlyStopping", "Phase", "Result", "TensorBoardLogger", "Trainer"),
     "sciml.solution": ("Solution",),
     "sciml.api": ("load", "solve"),

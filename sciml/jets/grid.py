@@ -44,7 +44,9 @@ def fourier(values: Tensor, lengths: Sequence[float], names: Sequence[str]) -> J
     return Field(names, partial)
 
 
-def finite_difference(values: Tensor, spacings: Sequence[float], names: Sequence[str], accuracy: int = 4) -> Jet:
+def finite_difference(
+    values: Tensor, spacings: Sequence[float], names: Sequence[str], accuracy: int = 4, periodic: Sequence[str] = ()
+) -> Jet:
     """Jet of a field on a uniform grid by central differences, one-sided near the ends.
 
     Args:
@@ -52,6 +54,7 @@ def finite_difference(values: Tensor, spacings: Sequence[float], names: Sequence
         spacings: grid spacing along each of the d axes.
         names: coordinates of the grid axes.
         accuracy: order of accuracy of every one-dimensional stencil.
+        periodic: coordinates along which the field repeats, the last point of a period left out.
 
     Raises:
         InputError: fewer points along an axis than a stencil needs.
@@ -61,9 +64,10 @@ def finite_difference(values: Tensor, spacings: Sequence[float], names: Sequence
 
     def partial(index: MultiIndex) -> Tensor:
         result = values
-        for axis, order, spacing in zip(range(-d, 0), index, spacings, strict=True):
+        for axis, order, spacing, name in zip(range(-d, 0), index, spacings, names, strict=True):
             if order:
-                matrix = torch.as_tensor(difference_matrix(values.shape[axis], order, accuracy)).to(values) / spacing**order
+                rule = difference_matrix(values.shape[axis], order, accuracy, name in periodic)
+                matrix = torch.as_tensor(rule).to(values) / spacing**order
                 result = torch.movedim(torch.movedim(result, axis, -1) @ matrix.T, -1, axis)
         return result
 
@@ -71,8 +75,8 @@ def finite_difference(values: Tensor, spacings: Sequence[float], names: Sequence
 
 
 @lru_cache(maxsize=64)
-def difference_matrix(n: int, order: int, accuracy: int) -> np.ndarray:
-    """Differentiation matrix (n, n) on unit spacing: central stencils, one-sided near the ends.
+def difference_matrix(n: int, order: int, accuracy: int, periodic: bool = False) -> np.ndarray:
+    """Differentiation matrix (n, n) on unit spacing from central stencils, one-sided near ends that do not repeat.
 
     Raises:
         InputError: fewer points than a stencil needs.
@@ -83,15 +87,16 @@ def difference_matrix(n: int, order: int, accuracy: int) -> np.ndarray:
         raise InputError(f"derivative of order {order} with accuracy {accuracy} needs {width + 1} grid points, got {n}")
     matrix = np.zeros((n, n))
     for row in range(n):
-        start = min(max(row - width // 2, 0), n - width)
-        central = start == row - width // 2
-        size = width if central else width + 1
-        start = min(start, n - size)
+        start = row - width // 2
+        size = width
+        if not (periodic or 0 <= start <= n - width):
+            size = width + 1
+            start = min(max(start, 0), n - size)
         offsets = np.arange(start, start + size) - row
         powers = np.vander(offsets, size, increasing=True).T.astype(float)
         right = np.zeros(size)
         right[order] = float(np.prod(np.arange(1, order + 1)))
-        matrix[row, start : start + size] = np.linalg.solve(powers, right)
+        matrix[row, np.arange(start, start + size) % n] = np.linalg.solve(powers, right)
     return matrix
 
 

@@ -13,6 +13,7 @@ from sciml.nn.linear import glorot_linear as glorot_linear
 from sciml.nn.mlp import MLP as MLP
 from sciml.nn.mlp import ModifiedMLP as ModifiedMLP
 from sciml.nn.pirate import PirateNet as PirateNet
+from sciml.nn.pointwise import Pointwise as Pointwise
 
 __all__ = [
     "MLP",
@@ -21,6 +22,7 @@ __all__ = [
     "Normalization",
     "PeriodicEmbedding",
     "PirateNet",
+    "Pointwise",
     "RandomWeightFactorization",
     "Sine",
     "coordinate_embedding",

@@ -42,12 +42,16 @@ class Initial(Condition):
         self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
     ) -> dict[str, Tensor]:
         residuals = {}
-        for key, value in self.values.items():
+        for key, target in self.targets(problem, points.coordinates).items():
             unknown, order = self._target(key, problem)
             u = fields[unknown].d(*[name for name in (problem.time,) if name] * order)
-            target = evaluate(value, problem.space, points.coordinates[:, list(problem.space_axes)], f"Initial({key}=...)")
             residuals[f"{self.kind}_{key}"] = u.value - target
         return residuals
+
+    def targets(self, problem: Problem, points: Tensor) -> dict[str, Tensor | float]:
+        """The declared values at ``points`` (N, d), each (N,) or a number."""
+        places = points[:, list(problem.space_axes)]
+        return {key: evaluate(value, problem.space, places, f"Initial({key}=...)") for key, value in self.values.items()}
 
     @staticmethod
     def _target(key: str, problem: Problem) -> tuple[str, int]:

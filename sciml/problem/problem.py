@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -32,6 +32,9 @@ class Problem:
     - ``exact(self, <coordinates>) -> {unknown: tensor (N,)}``,
     - ``reference(self) -> xarray.Dataset``, a computed solution on a grid with the coordinates' names,
     - ``derived(self, <jets>, <coordinates>) -> {name: jet}``, further fields such as a velocity from a stream function,
+    - ``sample(self, generator) -> Problem``, another random instance of the family that the problem belongs to,
+    - ``eliminate(self, <some unknowns>) -> {another unknown: tensor}``, unknowns that follow from others by a linear
+      operator on a whole grid (..., *axes), so that the equations of these names hold; for solvers on a grid,
     - ``gauge``, names of fields that are determined only up to a constant.
 
     Example:
@@ -74,11 +77,11 @@ class Problem:
         return tuple(axis for axis, name in enumerate(self.coordinates) if name != self.time)
 
     # Evaluation -------------------------------------------------------------------------------------------------
-    def residuals(self, fields: Mapping[str, Jet], points: Tensor) -> dict[str, Tensor]:
-        """Residual vector (N,) of every equation, from the jets of the unknowns at ``points`` (N, d)."""
+    def residuals(self, fields: Mapping[str, Jet], points: Tensor, without: Collection[str] = ()) -> dict[str, Tensor]:
+        """Residual vector (N,) of every equation but ``without``, from the jets of the unknowns at ``points`` (N, d)."""
         jets = [fields[unknown] for unknown in self.unknowns]
         declared = self.equations(*jets, *coordinate_jets(self.coordinates, points))
-        return {name: self._vector(name, residual, points) for name, residual in declared.items()}
+        return {name: self._vector(name, residual, points) for name, residual in declared.items() if name not in without}
 
     def derived_fields(self, fields: Mapping[str, Jet], points: Tensor) -> dict[str, Tensor]:
         """The fields of ``derived``, each (N,); none when the problem declares none."""

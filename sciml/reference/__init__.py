@@ -12,6 +12,7 @@ from sciml.reference.fourier import FourierGrid as FourierGrid
 from sciml.reference.harmonic import BoundaryFit as BoundaryFit
 from sciml.reference.harmonic import laplace_on_perforated_square as laplace_on_perforated_square
 from sciml.reference.harmonic import poisson_on_l_shape as poisson_on_l_shape
+from sciml.reference.vorticity import vorticity_flow as vorticity_flow
 
 __all__ = [
     "BoundaryFit",
@@ -26,4 +27,5 @@ __all__ = [
     "laplace_on_perforated_square",
     "poisson_on_l_shape",
     "reaction_diffusion",
+    "vorticity_flow",
 ]

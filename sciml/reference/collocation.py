@@ -24,9 +24,10 @@ def reaction_diffusion(
     *,
     left: Boundary,
     right: Boundary,
+    capacity: Callable[[Tensor], Tensor] = torch.ones_like,
     tolerance: float = 1e-10,
 ) -> Tensor:
-    """Solve u_t = diffusion u_xx + reaction(u).
+    """Solve capacity(u) u_t = diffusion u_xx + reaction(u).
 
     Args:
         nodes: Chebyshev points (n + 1,), see ``chebyshev_nodes``.
@@ -34,6 +35,7 @@ def reaction_diffusion(
         initial: u at ``nodes`` and ``times[0]``.
         times: increasing output times (T,).
         left, right: the boundary condition at either end.
+        capacity: a positive pointwise function of u.
         tolerance: relative error allowed in a step of Radau IIA (order 5); the absolute one is a hundredth of it.
 
     Returns:
@@ -63,13 +65,13 @@ def reaction_diffusion(
 
     def rate(_: float, u: np.ndarray) -> np.ndarray:
         interior = torch.from_numpy(u)
-        return (linear @ interior + source + reaction(interior)).numpy()
+        return ((linear @ interior + source + reaction(interior)) / capacity(interior)).numpy()
 
     def jacobian(_: float, u: np.ndarray) -> np.ndarray:
         interior = torch.from_numpy(u)
         # Newton's method needs few digits. Where the reaction ends, its steps fail and Radau takes smaller ones.
-        slope = (reaction(interior + 1e-6) - reaction(interior - 1e-6)) / 2e-6
-        return (linear + torch.diag(torch.nan_to_num(slope))).numpy()
+        local = (_slope(reaction, interior) - _slope(capacity, interior) * torch.from_numpy(rate(0.0, u))).nan_to_num()
+        return ((linear + torch.diag(local)) / capacity(interior).unsqueeze(1)).numpy()
 
     result = solve_ivp(
         rate, (times[0], times[-1]), initial[1:-1].numpy(), method="Radau", t_eval=times, jac=jacobian,
@@ -78,3 +80,7 @@ def reaction_diffusion(
     if not result.success:
         raise DivergenceError(f"reaction_diffusion did not reach t={times[len(result.t)]:g}: {result.message}")
     return torch.from_numpy(result.y.T) @ extend.T + offset
+
+
+def _slope(function: Callable[[Tensor], Tensor], u: Tensor) -> Tensor:
+    return (function(u + 1e-6) - function(u - 1e-6)) / 2e-6

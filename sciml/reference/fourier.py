@@ -62,6 +62,14 @@ class FourierGrid:
             symbol = symbol.unsqueeze(-1) * factor
         return symbol * (1, 1j, -1, -1j)[sum(orders) % 4]
 
+    def inverse_laplacian(self, *, dtype: torch.dtype = torch.float64, device: torch.device | None = None) -> Tensor:
+        """What multiplies the coefficients of a field into those of the field of mean zero with that Laplacian, (*modes)."""
+        symbol = torch.zeros((), dtype=dtype, device=device)
+        for axis in range(len(self.shape)):
+            k = 2 * math.pi / (self.high[axis] - self.low[axis]) * self._indices(axis, dtype, device)
+            symbol = symbol.unsqueeze(-1) - k**2
+        return torch.where(symbol == 0, 0, 1 / symbol)
+
     def dealias(self, *, device: torch.device | None = None) -> Tensor:
         """Orszag's two-thirds rule, (*modes): True for the modes that keep a quadratic product free of aliases."""
         keep = torch.ones((), dtype=torch.bool, device=device)

@@ -1,9 +1,11 @@
 """Solvers: interchangeable representations of the solution of a declared problem."""
 
 from sciml.solvers.experts import Experts as Experts
+from sciml.solvers.hard_constraint import HardConstraintMoE as HardConstraintMoE
+from sciml.solvers.hard_constraint import SoftConstraint as SoftConstraint
 from sciml.solvers.lagrangian import Lagrangian as Lagrangian
 from sciml.solvers.pinn import PINN as PINN
 from sciml.solvers.solver import Batch as Batch
 from sciml.solvers.solver import Solver as Solver
 
-__all__ = ["PINN", "Batch", "Experts", "Lagrangian", "Solver"]
+__all__ = ["PINN", "Batch", "Experts", "HardConstraintMoE", "Lagrangian", "SoftConstraint", "Solver"]

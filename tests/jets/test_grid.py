@@ -33,6 +33,19 @@ def test_finite_differences_converge_at_their_order(accuracy, order):
     assert math.log2(errors[0] / errors[1]) > accuracy - 0.3
 
 
+def test_periodic_differences_cross_the_seam():
+    errors = []
+    for n in (32, 64):
+        x = torch.arange(n, dtype=torch.float64) / n
+        field = torch.sin(2 * math.pi * x)[:, None] * torch.linspace(0, 1, 9, dtype=torch.float64) ** 2
+        u = finite_difference(field, (1 / n, 1 / 8), ("x", "t"), periodic=("x",))
+        expected = -8 * math.pi**2 * torch.sin(2 * math.pi * x)[:, None] * torch.linspace(0, 1, 9, dtype=torch.float64)
+        errors.append((u.xxt.value - expected).abs().max().item())
+        shifted = finite_difference(field.roll(5, 0), (1 / n, 1 / 8), ("x", "t"), periodic=("x",))
+        torch.testing.assert_close(shifted.x.value, u.x.value.roll(5, 0))
+    assert math.log2(errors[0] / errors[1]) > 3.7
+
+
 def test_too_few_points_are_refused():
     with pytest.raises(InputError, match="needs 6 grid points, got 4"):
         finite_difference(torch.zeros(4), (0.1,), ("x",)).x.value  # noqa: B018

@@ -44,6 +44,18 @@ def test_logistic_growth() -> None:
         assert (field - 1 / (1 + 9 * math.exp(-t))).abs().max() < 1e-9
 
 
+def test_a_capacity_slows_what_happens() -> None:
+    # With 1/u the logistic equation becomes u_t = u^2 (1 - u).
+    start = torch.full_like(NODES, 0.1)
+    slow = reaction_diffusion(
+        NODES, 1.0, lambda u: u * (1 - u), start, [0, 5, 12], left=(0, 1, 0), right=(0, 1, 0), capacity=lambda u: 1 / u
+    )
+    for t, field in zip([5, 12], slow[1:], strict=True):
+        u = field[0].item()
+        assert math.log(u / (1 - u)) - 1 / u == pytest.approx(t + math.log(1 / 9) - 10, abs=1e-7)
+        assert (field - u).abs().max() < 1e-9
+
+
 def test_a_front_at_rest_stays() -> None:
     nodes = chebyshev_nodes(224, -1, 1)
     front = torch.tanh(nodes * math.sqrt(5 / (2 * 1e-2)))

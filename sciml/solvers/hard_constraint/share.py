@@ -1,0 +1,57 @@
+"""Problems spread over the processes of torchrun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def processes() -> tuple[int, int]:
+    """Number of this process and of all; (0, 1) outside torchrun."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+def shared(total: int, solve: Callable[[slice], Tensor]) -> Tensor:
+    """The results (total, ...) of ``solve`` for consecutive parts of ``total`` problems, one part a process.
+
+    The gradient that reaches a process's own part is multiplied by the number of processes: the mean over the
+    processes, which the trainer takes, is then the gradient of a loss that every process computes alike.
+    """
+    rank, world = processes()
+    ends = [total * i // world for i in range(world + 1)]
+    if world == 1:
+        return solve(slice(0, total))
+    own = solve(slice(ends[rank], ends[rank + 1]))
+    sizes = [end - start for start, end in zip(ends, ends[1:], strict=False)]
+    return _Gather.apply(own, sizes, rank)
+
+
+def from_main(tensor: Tensor) -> Tensor:
+    """The main process's ``tensor``; all have one of this shape."""
+    if processes()[1] == 1:
+        return tensor
+    tensor = tensor.contiguous()
+    dist.broadcast(tensor, 0)
+    return tensor
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, sizes: list[int], rank: int) -> Tensor:
+        ctx.sizes, ctx.rank = sizes, rank
+        largest = max(sizes)
+        padded = own.new_zeros(largest, *own.shape[1:])
+        padded[: len(own)] = own
+        parts = [torch.empty_like(padded) for _ in sizes]
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+        return upstream.split(ctx.sizes)[ctx.rank] * len(ctx.sizes), None, None
