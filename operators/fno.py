@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from operators.grids import check_fields, check_positive, lead_time, unit_coordinates
-from operators.spectral import at_least_single, without_autocast
 from operators.weights import ComplexWeight, drawn_from
 from sciml.errors import InputError
+from sciml.nn.spectral import at_least_single, without_autocast
 
 
 def lowest(modes: Tensor, axis: int, count: int) -> Tensor:

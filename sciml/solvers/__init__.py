@@ -5,5 +5,6 @@ from sciml.solvers.lagrangian import Lagrangian as Lagrangian
 from sciml.solvers.pinn import PINN as PINN
 from sciml.solvers.solver import Batch as Batch
 from sciml.solvers.solver import Solver as Solver
+from sciml.solvers.solver import Trainable as Trainable
 
-__all__ = ["PINN", "Batch", "Experts", "Lagrangian", "Solver"]
+__all__ = ["PINN", "Batch", "Experts", "Lagrangian", "Solver", "Trainable"]
