@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Protocol
 
 from sciml.errors import InputError
 
@@ -14,24 +15,21 @@ class Schedule(Protocol):
         """The factor of the learning rate at ``step`` = 0, 1, ... of a phase."""
 
 
-@runtime_checkable
-class BudgetSchedule(Protocol):
+class BudgetSchedule(ABC):
     """A schedule over the budget of a phase, be it in steps or in seconds."""
 
-    over_budget: Literal[True]
-
+    @abstractmethod
     def __call__(self, share: float) -> float:
         """The factor of the learning rate when the ``share`` of the budget is spent, 0 to 1."""
 
 
 @dataclass(frozen=True)
-class OneCycle:
+class OneCycle(BudgetSchedule):
     """A line from near 0 to 1 over the first ``warm_up`` of the phase's budget, then half a cosine down to ``final`` at
     its end (Loshchilov & Hutter 2017; Smith & Topin 2019)."""
 
     warm_up: float = 0.05
     final: float = 0.0
-    over_budget: Literal[True] = field(default=True, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.warm_up < 1:

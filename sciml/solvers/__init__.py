@@ -2,9 +2,11 @@
 
 from sciml.solvers.experts import Experts as Experts
 from sciml.solvers.lagrangian import Lagrangian as Lagrangian
+from sciml.solvers.operator import GridOperator as GridOperator
+from sciml.solvers.operator import NeuralOperator as NeuralOperator
 from sciml.solvers.pinn import PINN as PINN
 from sciml.solvers.solver import Batch as Batch
 from sciml.solvers.solver import Solver as Solver
 from sciml.solvers.solver import Trainable as Trainable
 
-__all__ = ["PINN", "Batch", "Experts", "Lagrangian", "Solver", "Trainable"]
+__all__ = ["PINN", "Batch", "Experts", "GridOperator", "Lagrangian", "NeuralOperator", "Solver", "Trainable"]

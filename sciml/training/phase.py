@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sciml.errors import InputError
 from sciml.losses import Sampler, Weighting
-from sciml.optim import Configuration, FirstOrder, Schedule
+from sciml.optim import BudgetSchedule, Configuration, FirstOrder, Schedule
 
 # the type of the weights, and the one that operations are cast to where that is safe
 _PRECISIONS = {
@@ -46,7 +46,7 @@ class Phase:
     optimiser: Configuration
     steps: int | None = None
     seconds: float | None = None
-    schedule: Schedule | None = None
+    schedule: Schedule | BudgetSchedule | None = None
     weighting: Weighting | None = None
     sampler: Sampler | None = None
     precision: str | torch.dtype | None = None

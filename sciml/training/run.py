@@ -144,8 +144,9 @@ class Run:
         if phase.weighting is not None and not (isinstance(phase.weighting, Fixed) and self.phase_step > 0):
             self._weigh()
         if phase.schedule is not None and isinstance(optimiser, FirstOrder):
-            by_budget = isinstance(phase.schedule, BudgetSchedule)
-            optimiser.scale_learning_rate(phase.schedule(self.share_spent() if by_budget else self.phase_step))
+            schedule = phase.schedule
+            at = schedule(self.share_spent()) if isinstance(schedule, BudgetSchedule) else schedule(self.phase_step)
+            optimiser.scale_learning_rate(at)
         if self.phase_step % self._log_every == 0:
             self.snapshot.take(self.step)
         result = optimiser.step(self.objective)
