@@ -7,12 +7,11 @@ any unit in which it is of order one (None stands for one), and returns (B, out_
 from operators.deeponet import DeepONet
 from operators.drift_net import DRIFTNet
 from operators.fno import FNO
-from operators.losses import high_frequency_loss, relative_l1
 from operators.scot import ScOT
-from operators.spectral import fourier_resample
 from operators.trunk import SIZES, Size
 from operators.unet import UNet
 from operators.weights import count_parameters, initialise
+from sciml.nn.spectral import fourier_resample
 
 __all__ = [
     "FNO",
@@ -24,7 +23,5 @@ __all__ = [
     "UNet",
     "count_parameters",
     "fourier_resample",
-    "high_frequency_loss",
     "initialise",
-    "relative_l1",
 ]

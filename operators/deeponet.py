@@ -85,18 +85,18 @@ class DeepONet(nn.Module):
                     f"points must be given: the sensors {self.sensors} are not a grid in {self.dimensions} dimensions"
                 )
             values = self.at(x, column, unit_coordinates(self.sensors, x).flatten(0, -2))
-            return values.reshape(len(x), self.out_channels, *self.sensors)
-        every = points.shape[:-2] in ((), (len(x),))
+            return values.reshape(x.shape[0], self.out_channels, *self.sensors)
+        every = points.shape[:-2] in ((), (x.shape[0],))
         if points.ndim < 2 or points.shape[-1] != self.dimensions or not every:
             raise InputError(
                 f"points has shape {tuple(points.shape)}, expected (points, {self.dimensions}), or the same for each "
-                f"of the {len(x)} samples"
+                f"of the {x.shape[0]} samples"
             )
         return self.at(x, column, points)
 
     def at(self, x: Tensor, time: Tensor, points: Tensor) -> Tensor:
         """The output at ``points`` (P, d) or (B, P, d)."""
-        located = points.expand(len(x), -1, -1)
+        located = points.expand(x.shape[0], -1, -1)
         located = torch.cat([located, time[:, None, :].expand(-1, located.shape[1], -1)], dim=-1)
         basis = self.trunk(located).unflatten(-1, (self.out_channels, -1))
         coefficients = self.branch(x.flatten(1)).unflatten(-1, (self.out_channels, -1))

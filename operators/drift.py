@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from operators.grids import Padding
 from operators.layers import ConditionalLayerNorm, Convolution
-from operators.spectral import (
+from operators.weights import ComplexWeight
+from sciml.nn.spectral import (
     at_least_single,
     multiplicity,
     radial_bands,
@@ -19,7 +20,6 @@ from operators.spectral import (
     relative_wavenumbers,
     without_autocast,
 )
-from operators.weights import ComplexWeight
 
 DEVIATION = 0.02
 CUTOFF = 0.25

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from operators.grids import check_fields, check_positive, lead_time, unit_coordinates
-from operators.spectral import at_least_single, without_autocast
 from operators.weights import ComplexWeight, drawn_from
 from sciml.errors import InputError
+from sciml.nn.spectral import at_least_single, without_autocast
 
 
 def lowest(modes: Tensor, axis: int, count: int) -> Tensor:
@@ -158,7 +158,7 @@ class FNO(nn.Module):
         grid = x.shape[2:]
         y = x.movedim(1, -1)
         if self.positional_embedding:
-            y = torch.cat([y, unit_coordinates(grid, x).expand(len(x), *grid, -1)], dim=-1)
+            y = torch.cat([y, unit_coordinates(grid, x).expand(x.shape[0], *grid, -1)], dim=-1)
         y = self.lifting(y)
         extra = [round(self.domain_padding * n) for n in grid]
         y = functional.pad(y, (0, 0, *(edge for n in reversed(extra) for edge in (0, n))))

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from operators.spectral import fourier_resample
 from sciml.errors import InputError, nearest
+from sciml.nn.spectral import fourier_resample
 
 Padding = Literal["periodic", "zeros"]
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from operators.grids import Padding, check_fields, check_padding, check_positive, fit, lead_time, restore
 from operators.layers import Chain, ConditionalLayerNorm, ConvNeXtBlock, FeedForward
 from operators.patches import PatchEmbedding, PatchMerging, PatchRecovery, PatchUnmerging
-from operators.spectral import fourier_resample
 from sciml.errors import InputError, nearest
+from sciml.nn.spectral import fourier_resample
 
 
 @dataclass(frozen=True)

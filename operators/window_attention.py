@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn import functional
 
 from operators.grids import Padding
@@ -65,9 +66,13 @@ class WindowAttention(nn.Module):
         bias = self.bias(window, x).expand(counts[0] * counts[1], -1, -1, -1)
         if mask is not None:
             bias = bias.masked_fill(~mask, -math.inf)
-        y = functional.scaled_dot_product_attention(
-            query, key, split(self.value(x)), attn_mask=bias.flatten(0, 1).to(query.dtype), scale=1.0
-        )
+        bias = bias.flatten(0, 1).to(query.dtype)
+        if forward_ad.unpack_dual(query).tangent is None:
+            y = functional.scaled_dot_product_attention(query, key, split(self.value(x)), attn_mask=bias, scale=1.0)
+        else:  # PyTorch cannot differentiate again what it has for the slope of softmax along the lead time
+            logits = query @ key.mT + bias
+            weight = (logits - logits.amax(-1, keepdim=True)).exp()
+            y = weight / weight.sum(-1, keepdim=True) @ split(self.value(x))
         y = y.reshape(batch, *counts, self.heads, *window, -1).permute(0, 1, 4, 2, 5, 3, 6)
         return self.output(y.reshape(batch, rows, columns, channels))
 

@@ -58,7 +58,7 @@ def solve(
     """
     recipe = get_solver(solver)
     _check(problem, solver, recipe, seconds, steps, seed, options)
-    place = _device(device)
+    place = choose_device(device)
     configuration = _configuration(problem, solver, options) | {
         "run": {"seed": seed, "seconds": seconds, "steps": steps, "device": str(place)}
     }
@@ -76,7 +76,7 @@ def solve(
         device=place,
         folder=target,
         resume=checkpoint,
-        progress=_interactive() if progress is None else progress,
+        progress=interactive() if progress is None else progress,
         callbacks=callbacks,
         loggers=loggers,
         **options,
@@ -151,7 +151,7 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _device(device: str | torch.device | None) -> torch.device:
+def choose_device(device: str | torch.device | None) -> torch.device:
     if device is None:
         accelerator = torch.accelerator.current_accelerator(check_available=True)
         return accelerator if accelerator is not None and _has_double(accelerator) else torch.device("cpu")
@@ -172,5 +172,5 @@ def _has_double(device: torch.device) -> bool:
     return True
 
 
-def _interactive() -> bool:
+def interactive() -> bool:
     return sys.stderr.isatty() or "ipykernel" in sys.modules

@@ -77,6 +77,11 @@ def get_solver(name: str) -> Recipe:
     return _get("solver", name, solvers())
 
 
+def get_operator(name: str) -> type:
+    """The operator network called ``name``; raises InputError with the nearest names."""
+    return _get("operator", name, operators())
+
+
 def get_problem(specification: str, settings: Mapping[str, Any] | None = None) -> Problem:
     """The problem called ``specification``, a registered name or ``FILE.py:ClassName``, with ``settings`` by name.
 

@@ -7,7 +7,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union
 
 from sciml.errors import InputError, nearest
@@ -21,18 +21,22 @@ def build(kind: type[T], settings: Mapping[str, Any]) -> T:
 
     Raises InputError for a name that ``kind`` does not take (with the nearest ones) and for a value of another type.
     """
-    declared = parameters(kind)
-    values = {}
-    for name, value in settings.items():
-        if name not in declared:
-            raise InputError(f"{kind.__name__} has no setting {name!r}; {nearest(name, declared)}")
-        values[name] = _read(name, value, declared[name])
+    values = read(kind, settings)
     try:
         return kind(**values)
     except InputError:
         raise
     except (TypeError, ValueError) as error:
         raise InputError(f"{kind.__name__} cannot be built: {error}") from error
+
+
+def read(kind: type, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of ``settings``, each read by the type that ``kind`` declares for it; raises InputError as ``build``."""
+    declared = parameters(kind)
+    for name in settings:
+        if name not in declared:
+            raise InputError(f"{kind.__name__} has no setting {name!r}; {nearest(name, declared)}")
+    return {name: _read(name, value, declared[name]) for name, value in settings.items()}
 
 
 def parameters(kind: type) -> dict[str, Any]:
@@ -99,6 +103,8 @@ def _read(name: str, value: Any, hint: Any) -> Any:
         return _read_choice(name, value, members)
     if hint is tuple or origin in (tuple, list):
         return _read_sequence(name, value, members, origin or tuple)
+    if origin in (Sequence, Collection):
+        return _read_sequence(name, value, (*members, ...), tuple)
     if hint is bool:
         return _read_choice(name, value, (True, False))
     if hint in (int, float):
@@ -150,7 +156,7 @@ def _read_sequence(name: str, value: Any, members: tuple[Any, ...], kind: type) 
 
 
 def _read_union(name: str, value: Any, members: tuple[Any, ...]) -> Any:
-    if type(None) in members and isinstance(value, str) and value.lower() == "none":
+    if type(None) in members and (value is None or (isinstance(value, str) and value.lower() == "none")):
         return None
     # int before float before str: the narrowest type that can hold the text
     order = {bool: 0, int: 1, float: 2, str: 4}

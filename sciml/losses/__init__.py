@@ -13,6 +13,7 @@ from sciml.losses.sampler import FixedPoints as FixedPoints
 from sciml.losses.sampler import Sampler as Sampler
 from sciml.losses.sampler import Uniform as Uniform
 from sciml.losses.terms import Terms as Terms
+from sciml.losses.terms import raised as raised
 from sciml.losses.weighting import Fixed as Fixed
 from sciml.losses.weighting import Product as Product
 from sciml.losses.weighting import Weighting as Weighting
@@ -34,4 +35,5 @@ __all__ = [
     "Terms",
     "Uniform",
     "Weighting",
+    "raised",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from torch import Tensor
 class Terms:
     """Named residual vectors, not reduced, with their graph.
 
-    The loss of the step is the sum over terms of ``mean(weight * residual**2)``.
+    The loss of the step is the sum over terms of ``mean(weight * |residual|**power)``.
 
     Attributes:
         residuals: vector (N_i,) of every term.
@@ -23,6 +23,7 @@ class Terms:
         generator: source of the random draws of a weighting.
         step: number of the step, from 0.
         time_axis: column of ``points`` that is time, if there is one.
+        powers: of the terms where it is not 2.
     """
 
     residuals: Mapping[str, Tensor]
@@ -32,6 +33,7 @@ class Terms:
     generator: torch.Generator
     step: int = 0
     time_axis: int | None = None
+    powers: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def equations(self) -> list[str]:
@@ -42,12 +44,12 @@ class Terms:
         return [name for name in self.residuals if self.kinds[name] == "condition"]
 
     def loss(self, name: str) -> Tensor:
-        """Mean square of the term's residuals."""
-        return self.residuals[name].square().mean()
+        """Mean of the term's residuals, raised to its power."""
+        return raised(self.residuals[name], self.powers.get(name, 2)).mean()
 
     def gradient(self, *names: str) -> Tensor:
         """Gradient (P,) of the sum of the terms' losses with respect to all P trainable weights."""
-        return self.pullback({name: 2 * self.residuals[name].detach() / len(self.residuals[name]) for name in names})
+        return self.pullback({name: self._slope(name) / len(self.residuals[name]) for name in names})
 
     def pullback(self, cotangents: Mapping[str, Tensor]) -> Tensor:
         """``sum_i J_i^T v_i`` (P,), J_i the Jacobian (N_i, P) of term i and v_i (N_i,) its cotangent.
@@ -67,6 +69,16 @@ class Terms:
         return torch.cat([slope.flatten() for slope in slopes])
 
     def weighted(self, weights: Mapping[str, Tensor]) -> Terms:
-        """These terms with every residual times ``sqrt(weight)``, so that losses and gradients are weighted."""
+        """These terms with losses and gradients weighted: every residual times the power's root of its weight."""
         with torch.enable_grad():  # weightings run without one, and others read gradients off the result
-            return replace(self, residuals={name: weights[name].sqrt() * r for name, r in self.residuals.items()})
+            residuals = {n: weights[n] ** (1 / self.powers.get(n, 2)) * r for n, r in self.residuals.items()}
+            return replace(self, residuals=residuals)
+
+    def _slope(self, name: str) -> Tensor:
+        residual, power = self.residuals[name].detach(), self.powers.get(name, 2)
+        return 2 * residual if power == 2 else power * residual.sign() * residual.abs() ** (power - 1)
+
+
+def raised(residual: Tensor, power: float) -> Tensor:
+    """|residual|^power."""
+    return residual.square() if power == 2 else residual.abs() ** power

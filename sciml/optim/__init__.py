@@ -1,13 +1,13 @@
 """Optimisation methods: configurations to build from, and what they build."""
 
-from sciml.optim.first_order import Adam, FirstOrder, Torch
+from sciml.optim.first_order import Adam, AdamW, FirstOrder, Torch
 from sciml.optim.implicit import differentiate_optimum
 from sciml.optim.lbfgs import LBFGS
 from sciml.optim.least_squares import LeastSquaresResult, least_squares
 from sciml.optim.levenberg_marquardt import LevenbergMarquardt
 from sciml.optim.linear import LinearSolution, linear_least_squares
 from sciml.optim.optimiser import Configuration, Objective, Optimiser, Step
-from sciml.optim.schedule import CosineDecay, ExponentialDecay, Schedule, WarmUp
+from sciml.optim.schedule import BudgetSchedule, CosineDecay, ExponentialDecay, OneCycle, Schedule, WarmUp
 from sciml.optim.soap import SOAP
 from sciml.optim.ss_broyden import SSBFGS, SSBroyden
 
@@ -16,6 +16,8 @@ __all__ = [
     "SOAP",
     "SSBFGS",
     "Adam",
+    "AdamW",
+    "BudgetSchedule",
     "Configuration",
     "CosineDecay",
     "ExponentialDecay",
@@ -24,6 +26,7 @@ __all__ = [
     "LevenbergMarquardt",
     "LinearSolution",
     "Objective",
+    "OneCycle",
     "Optimiser",
     "SSBroyden",
     "Schedule",

@@ -77,10 +77,44 @@ class Torch:
         return _Torch(parameters, self.create(parameters))
 
 
+@dataclass(frozen=True)
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101), for large networks.
+
+    Attributes:
+        weight_decay: of matrices and kernels; vectors (biases, scales) do not decay.
+        clip: largest norm of the gradient; a longer one is shortened to it. None leaves it.
+        loss_scaling: multiply the loss by a factor that adapts, so that gradients in float16 neither vanish nor overflow
+            (Micikevicius et al., arXiv 1710.03740); a step whose gradient overflows is left out.
+    """
+
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    clip: float | None = None
+    loss_scaling: bool = False
+
+    def build(self, parameters: list[Tensor]) -> FirstOrder:
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, self.learning_rate, self.betas, self.epsilon)
+        scaler = torch.amp.GradScaler(parameters[0].device.type) if self.loss_scaling else None
+        return _Torch(parameters, optimizer, self.clip, scaler)
+
+
 class _Torch(FirstOrder):
-    def __init__(self, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        optimizer: torch.optim.Optimizer,
+        clip: float | None = None,
+        scaler: torch.amp.GradScaler | None = None,
+    ) -> None:
         super().__init__(parameters)
-        self._optimizer = optimizer
+        self._optimizer, self._clip, self._scaler = optimizer, clip, scaler
         self._learning_rates = [group["lr"] for group in optimizer.param_groups]
 
     def scale_learning_rate(self, factor: float) -> None:
@@ -88,16 +122,39 @@ class _Torch(FirstOrder):
             group["lr"] = factor * learning_rate
 
     def step(self, objective: Objective) -> Step:
+        if self._scaler is not None:
+            return self._scaled_step(objective, self._scaler)
+
         def closure() -> Tensor:
             loss, gradients = loss_and_gradient(objective)
-            for parameter, gradient in zip(self.parameters, gradients, strict=True):
-                parameter.grad = gradient
+            self._receive(gradients)
+            self._shorten()
             return loss
 
         return Step(self._optimizer.step(closure))  # type: ignore[arg-type]
 
+    def _scaled_step(self, objective: Objective, scaler: torch.amp.GradScaler) -> Step:
+        loss = objective.loss()
+        self._receive(torch.autograd.grad(scaler.scale(loss), self.parameters, materialize_grads=True))
+        scaler.unscale_(self._optimizer)
+        self._shorten()
+        scaler.step(self._optimizer)
+        scaler.update()
+        return Step(loss.detach())
+
+    def _receive(self, gradients: Sequence[Tensor]) -> None:
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+
+    def _shorten(self) -> None:
+        if self._clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self._clip)
+
     def state_dict(self) -> dict[str, Any]:
-        return self._optimizer.state_dict()
+        state = self._optimizer.state_dict()
+        return state if self._scaler is None else state | {"scaler": self._scaler.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._optimizer.load_state_dict(state)
+        if self._scaler is not None:
+            self._scaler.load_state_dict(state["scaler"])

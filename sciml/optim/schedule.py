@@ -1,8 +1,9 @@
-"""Learning-rate schedules: factors as pure functions of the step, so that a resumed run continues exactly."""
+"""Learning-rate schedules: factors as pure functions, so that a resumed run continues exactly."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,32 @@ from sciml.errors import InputError
 class Schedule(Protocol):
     def __call__(self, step: int) -> float:
         """The factor of the learning rate at ``step`` = 0, 1, ... of a phase."""
+
+
+class BudgetSchedule(ABC):
+    """A schedule over the budget of a phase, be it in steps or in seconds."""
+
+    @abstractmethod
+    def __call__(self, share: float) -> float:
+        """The factor of the learning rate when the ``share`` of the budget is spent, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class OneCycle(BudgetSchedule):
+    """A line from near 0 to 1 over the first ``warm_up`` of the phase's budget, then half a cosine down to ``final`` at
+    its end (Loshchilov & Hutter 2017; Smith & Topin 2019)."""
+
+    warm_up: float = 0.05
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.warm_up < 1:
+            raise InputError(f"OneCycle(warm_up={self.warm_up!r}) must be a share of the budget: at least 0, below 1")
+
+    def __call__(self, share: float) -> float:
+        if share < self.warm_up:
+            return max(share / self.warm_up, 1e-3)
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * (share - self.warm_up) / (1 - self.warm_up))) / 2
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from sciml.training.callback import Callback as Callback
 from sciml.training.callback import Checkpoint as Checkpoint
 from sciml.training.callback import EarlyStopping as EarlyStopping
+from sciml.training.epochs import Epochs as Epochs
 from sciml.training.history import History as History
 from sciml.training.logger import CSVLogger as CSVLogger
 from sciml.training.logger import Logger as Logger
@@ -21,6 +22,7 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "EarlyStopping",
+    "Epochs",
     "Every",
     "History",
     "Logger",

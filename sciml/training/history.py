@@ -17,7 +17,8 @@ class History:
     """Rows of numbers by column; a column that a row lacks is NaN there.
 
     Columns: ``step`` (iterations done), ``phase`` (its name), ``seconds``, ``loss``, ``loss/<term>`` (mean square
-    residual, unweighted), ``weight/<term>`` (mean weight), ``error/<field>`` (relative L2, where it was evaluated).
+    residual or its other power, unweighted), ``weight/<term>`` (mean weight), ``error/<field>`` (relative, where it was
+    evaluated).
     """
 
     def __init__(self, columns: Mapping[str, list[float] | list[str]] | None = None) -> None:

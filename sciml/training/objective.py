@@ -8,18 +8,23 @@ import torch
 from torch import Tensor, nn
 
 from sciml.errors import InputError
+from sciml.losses import raised
 from sciml.solvers.row_jacobian import UnsupportedNetwork
-from sciml.solvers.solver import Batch, Solver
+from sciml.solvers.solver import Batch, Trainable
 from sciml.training import distributed
 
 
 class ResidualObjective:
-    """``sum over terms of mean(weight * residual**2)``, an ``Objective`` of the solver's trainable parameters.
+    """``sum over terms of mean(weight * |residual|**power)``, an ``Objective`` of the solver's trainable parameters.
 
     Residuals that were evaluated for a weighting serve the first loss of the step, too.
+
+    Args:
+        compile: evaluate the residuals through ``torch.compile``.
+        autocast: type that the operations of the residuals are cast to where that is safe; None for none.
     """
 
-    def __init__(self, solver: Solver, compile: bool = False) -> None:
+    def __init__(self, solver: Trainable, compile: bool = False, autocast: torch.dtype | None = None) -> None:
         named = {name: parameter for name, parameter in solver.named_parameters() if parameter.requires_grad}
         if not named:
             raise InputError("the solver has no parameter that requires a gradient; there is nothing to train")
@@ -29,7 +34,10 @@ class ResidualObjective:
         self.batch: Batch = {}
         self.weights: Mapping[str, Tensor] = {}
         self._caller = _Caller(solver)
+        self._powers = solver.term_powers
         self._evaluate = _compiled(solver.residuals) if compile else solver.residuals
+        if autocast is not None:
+            self._evaluate = torch.autocast(solver.device.type, autocast)(self._evaluate)
         self._fresh: dict[str, Tensor] | None = None
         self._latest: dict[str, Tensor] = {}
 
@@ -52,12 +60,15 @@ class ResidualObjective:
         return self._fresh
 
     def loss(self) -> Tensor:
-        terms = [self._weighted(name, residual.square()).mean() for name, residual in self._take().items()]
+        terms = [self._weighted(name, self._raised(name, residual)).mean() for name, residual in self._take().items()]
         return distributed.with_average_value(torch.stack(terms).sum())
 
     def residual_vector(self, parameters: dict[str, Tensor] | None = None) -> Tensor:
         if distributed.world_size() > 1:
             raise InputError("least squares run in one process; under torchrun use Adam, SOAP, LBFGS or SSBroyden")
+        for name, power in self._powers.items():
+            if power != 2:
+                raise InputError(f"the loss of {name!r} is no mean square (power {power:g}); use Adam, AdamW or SOAP")
         with torch.enable_grad():  # the caller may want no graph, but the solver may differentiate by its points
             residuals = self._take() if parameters is None else self._caller.at(parameters, self.batch)
         return torch.cat([self._weighted(name, r, root=True) / len(r) ** 0.5 for name, r in residuals.items()])
@@ -77,8 +88,8 @@ class ResidualObjective:
         return r, torch.cat([weight[name].unsqueeze(1) * jacobian for name, jacobian in jacobians.items()])
 
     def mean_squares(self) -> dict[str, float]:
-        """Mean square of every term, unweighted, as last evaluated."""
-        means = torch.stack([residual.detach().square().mean() for residual in self._latest.values()])
+        """Mean square (or other power) of every term, unweighted, as last evaluated."""
+        means = torch.stack([self._raised(name, residual.detach()).mean() for name, residual in self._latest.items()])
         return dict(zip(self._latest, distributed.average(means).tolist(), strict=True))
 
     def mean_weights(self) -> dict[str, float]:
@@ -90,6 +101,9 @@ class ResidualObjective:
         residuals = self._evaluate(self.batch) if self._fresh is None else self._fresh
         self._fresh, self._latest = None, residuals
         return residuals
+
+    def _raised(self, name: str, residual: Tensor) -> Tensor:
+        return raised(residual, self._powers.get(name, 2))
 
     def _weighted(self, name: str, value: Tensor, root: bool = False) -> Tensor:
         weight = self.weights.get(name)
@@ -109,7 +123,7 @@ def _compiled(evaluate: Callable[[Batch], dict[str, Tensor]]) -> Callable[[Batch
 class _Caller(nn.Module):
     """Evaluates the solver's residuals at parameters other than its own."""
 
-    def __init__(self, solver: Solver) -> None:
+    def __init__(self, solver: Trainable) -> None:
         super().__init__()
         self.solver = solver
 

@@ -11,9 +11,15 @@ from torch import Tensor
 
 from sciml.errors import InputError
 from sciml.losses import Sampler, Weighting
-from sciml.optim import Configuration, FirstOrder, Schedule
+from sciml.optim import BudgetSchedule, Configuration, FirstOrder, Schedule
 
-_PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+# the type of the weights, and the one that operations are cast to where that is safe
+_PRECISIONS = {
+    "float32": (torch.float32, None),
+    "float64": (torch.float64, None),
+    "bfloat16-mixed": (torch.float32, torch.bfloat16),
+    "float16-mixed": (torch.float32, torch.float16),
+}
 
 
 @dataclass(frozen=True)
@@ -23,11 +29,13 @@ class Phase:
     Attributes:
         optimiser: its configuration, such as ``Adam(1e-3)``.
         steps, seconds: the phase ends at whichever comes first. Without either it ends with the trainer's seconds.
-        schedule: factor of the learning rate by step of the phase; for first-order methods.
+        schedule: factor of the learning rate by step of the phase, or by the share of its budget; for first-order
+            methods.
         weighting: of the loss terms. None keeps the weights with which the previous phase ended (pointwise ones as
             their mean), 1 at the start. A quasi-Newton or least-squares phase is cheapest with None or ``Fixed``.
         sampler: None draws fresh uniform points in every step for a stochastic method, and one batch for the others.
-        precision: "float32", "float64" or a dtype that the solver is cast to; None leaves it.
+        precision: "float32", "float64" or a dtype that the solver is cast to; "bfloat16-mixed" and "float16-mixed" for
+            weights in float32 and ``torch.autocast``; None leaves it.
         compile: evaluate the residuals through ``torch.compile``.
         name: in the history; the optimiser's unless given.
 
@@ -38,7 +46,7 @@ class Phase:
     optimiser: Configuration
     steps: int | None = None
     seconds: float | None = None
-    schedule: Schedule | None = None
+    schedule: Schedule | BudgetSchedule | None = None
     weighting: Weighting | None = None
     sampler: Sampler | None = None
     precision: str | torch.dtype | None = None
@@ -58,12 +66,21 @@ class Phase:
         if isinstance(self.precision, str) and self.precision not in _PRECISIONS:
             choices = ", ".join(_PRECISIONS)
             raise InputError(f"Phase(precision={self.precision!r}) must be one of {choices}, or a torch.dtype")
+        if self.autocast is torch.float16 and not getattr(self.optimiser, "loss_scaling", False):
+            raise InputError(
+                f"Phase(precision={self.precision!r}) needs a loss that is scaled, or small gradients become zero; "
+                "use AdamW(loss_scaling=True), or precision='bfloat16-mixed'"
+            )
         if not self.name:
             object.__setattr__(self, "name", type(self.optimiser).__name__)
 
     @property
     def dtype(self) -> torch.dtype | None:
-        return _PRECISIONS[self.precision] if isinstance(self.precision, str) else self.precision
+        return _PRECISIONS[self.precision][0] if isinstance(self.precision, str) else self.precision
+
+    @property
+    def autocast(self) -> torch.dtype | None:
+        return _PRECISIONS[self.precision][1] if isinstance(self.precision, str) else None
 
     @property
     def description(self) -> str:

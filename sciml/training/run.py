@@ -13,8 +13,8 @@ from torch import Tensor
 
 from sciml.errors import DivergenceError
 from sciml.losses import Fixed, FixedPoints, Terms, Uniform
-from sciml.optim import FirstOrder, Step
-from sciml.solvers.solver import Solver
+from sciml.optim import BudgetSchedule, FirstOrder, Step
+from sciml.solvers.solver import Trainable
 from sciml.training import distributed
 from sciml.training.callback import Callback
 from sciml.training.history import History, Row
@@ -44,14 +44,14 @@ class Run:
         step, phase_step: iterations done, in all and in the phase.
         seconds, phase_seconds: wall-clock time spent likewise, before a resumption included.
         row: this step's row of the history, None where it has none.
-        errors: relative L2 errors by field as last evaluated, empty where none are known.
+        errors: relative errors by field as last evaluated, empty where none are known.
         history, reports: of all steps and of the finished phases.
         stop_reason: why the run ends, None while it does not.
     """
 
     def __init__(
         self,
-        solver: Solver,
+        solver: Trainable,
         phases: Sequence[Phase],
         *,
         seconds: float | None,
@@ -97,7 +97,7 @@ class Run:
         """Build what the current phase works with, in its initial state."""
         phase, solver = self.phase, self.solver
         solver.to(dtype=phase.dtype)
-        self.objective = ResidualObjective(solver, phase.compile)
+        self.objective = ResidualObjective(solver, phase.compile, phase.autocast)
         self.optimiser = phase.optimiser.build(self.objective.parameters)
         self.sampler = phase.sampler or (Uniform() if self.optimiser.stochastic else FixedPoints())
         if self.sampler.batch is not None:  # it served an earlier phase
@@ -118,6 +118,16 @@ class Run:
             return f"time budget of {phase.seconds:g} s reached"
         return None
 
+    def share_spent(self) -> float:
+        """How much of the phase's budget is spent, from 0 to 1; the largest share where there are several budgets."""
+        phase = self.phase
+        shares = [self.phase_step / phase.steps] if phase.steps is not None else []
+        if phase.seconds is not None:
+            shares.append(self.phase_seconds / phase.seconds)
+        if self.budget is not None:
+            shares.append((self.seconds - self.phase_began) / (self.budget - self.phase_began))
+        return min(max(shares), 1.0)
+
     def leave(self, reason: str) -> None:
         """End the phase."""
         self.reports.append(PhaseReport(self.phase.name, self.phase_step, self.phase_seconds, reason))
@@ -134,7 +144,9 @@ class Run:
         if phase.weighting is not None and not (isinstance(phase.weighting, Fixed) and self.phase_step > 0):
             self._weigh()
         if phase.schedule is not None and isinstance(optimiser, FirstOrder):
-            optimiser.scale_learning_rate(phase.schedule(self.phase_step))
+            schedule = phase.schedule
+            at = schedule(self.share_spent()) if isinstance(schedule, BudgetSchedule) else schedule(self.phase_step)
+            optimiser.scale_learning_rate(at)
         if self.phase_step % self._log_every == 0:
             self.snapshot.take(self.step)
         result = optimiser.step(self.objective)
@@ -169,9 +181,12 @@ class Run:
         solver, objective = self.solver, self.objective
         residuals = objective.residuals()
         points = {name: objective.batch[key].coordinates for name, key in solver.term_points.items()}
-        time = getattr(solver.problem, "time", None)
-        axis = None if time is None else solver.problem.coordinates.index(time)
-        terms = Terms(residuals, points, solver.term_kinds, objective.parameters, self.generator, self.phase_step, axis)
+        problem = solver.problem
+        axis = None if problem is None or problem.time is None else problem.coordinates.index(problem.time)
+        terms = Terms(
+            residuals, points, solver.term_kinds, objective.parameters, self.generator, self.phase_step, axis,
+            solver.term_powers,
+        )  # fmt: skip
         assert self.phase.weighting is not None
         weights = self.phase.weighting(terms)
         objective.set_weights({name: distributed.average(w) if w.ndim == 0 else w for name, w in weights.items()})

@@ -15,7 +15,7 @@ from typing import Any
 
 from sciml.errors import InputError
 from sciml.solution import Solution
-from sciml.solvers.solver import Solver
+from sciml.solvers.solver import Solver, Trainable
 from sciml.training import distributed
 from sciml.training.callback import Callback, Checkpoint
 from sciml.training.checkpoint import load_checkpoint
@@ -39,7 +39,7 @@ class Result:
         weights: of the loss terms at the end, pointwise ones as their mean.
     """
 
-    solver: Solver
+    solver: Trainable
     history: History
     stop_reason: str
     steps: int
@@ -50,6 +50,7 @@ class Result:
     @cached_property
     def solution(self) -> Solution:
         """The fields that the solver represents."""
+        assert isinstance(self.solver, Solver)
         return Solution(self.solver.problem, self.solver)
 
 
@@ -95,7 +96,7 @@ class Trainer:
         self.checkpoint_every, self.evaluate_every = _every(checkpoint_every), _every(evaluate_every)
         self._check()
 
-    def fit(self, solver: Solver, resume: str | Path | None = None) -> Result:
+    def fit(self, solver: Trainable, resume: str | Path | None = None) -> Result:
         """Train ``solver`` in place.
 
         Ctrl-C ends the run after the current step as any other reason does; a second one aborts.
@@ -139,7 +140,7 @@ class Trainer:
                 break
         run.emit("on_fit_end")
 
-    def _start(self, solver: Solver, stack: ExitStack) -> Run:
+    def _start(self, solver: Trainable, stack: ExitStack) -> Run:
         callbacks, loggers = list(self.callbacks), []
         if distributed.rank() == 0:
             loggers = list(self.loggers)
@@ -166,7 +167,7 @@ class Trainer:
     def _configuration(self, run: Run) -> dict[str, Any]:
         return {
             "step": run.step,
-            "problem": type(run.solver.problem).__name__,
+            "problem": None if run.solver.problem is None else type(run.solver.problem).__name__,
             "solver": type(run.solver).__name__,
             "phases": [phase.description for phase in run.phases],
             "seconds": self.seconds,

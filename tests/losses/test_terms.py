@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -42,4 +44,16 @@ def test_weighted_terms_have_weighted_losses():
     weighted = terms.weighted({"pde": torch.tensor(4.0, **F64), "boundary": torch.tensor([9.0, 0.0], **F64)})
     assert weighted.loss("pde").item() == pytest.approx(4 * terms.loss("pde").item())
     assert weighted.loss("boundary").item() == pytest.approx(9 * terms.residuals["boundary"][0].item() ** 2 / 2)
+    torch.testing.assert_close(weighted.gradient("pde"), 4 * terms.gradient("pde"))
+
+
+@pytest.mark.parametrize("power", [1, 1.5, 2])
+def test_a_power_counts_in_loss_gradient_and_weight(power):
+    theta = torch.tensor([1.0, -2.0], requires_grad=True, **F64)
+    terms = replace(quadratic_terms(theta), powers={"pde": power})
+    assert terms.loss("pde").item() == pytest.approx((3**power + 2**power) / 2)
+    (expected,) = torch.autograd.grad(terms.loss("pde"), theta, retain_graph=True)
+    torch.testing.assert_close(terms.gradient("pde"), expected)
+    weighted = terms.weighted({name: torch.tensor(4.0, **F64) for name in terms.residuals})
+    assert weighted.loss("pde").item() == pytest.approx(4 * terms.loss("pde").item())
     torch.testing.assert_close(weighted.gradient("pde"), 4 * terms.gradient("pde"))

@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from operators import DRIFTNet
 from operators.drift import SOFTNESS, DRIFTMixer, PublishedDRIFTMixer
-from operators.spectral import radial_bands, relative_radius
 from operators.trunk import Block
 from operators.weights import initialise
 from sciml.errors import InputError
+from sciml.nn.spectral import radial_bands, relative_radius
 
 
 @pytest.fixture

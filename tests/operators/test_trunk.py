@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from operators import DRIFTNet, ScOT, Size, UNet, fourier_resample
-from operators.layers import ConditionalLayerNorm
+from operators.layers import ConditionalLayerNorm, wrap
 from sciml.errors import InputError
 
 BUILDERS = {
@@ -95,7 +95,9 @@ def test_odd_grids_of_a_periodic_field_are_resampled(build, generator):
 )
 def test_export(network, generator):
     x, time = torch.randn(2, 1, 12, 16, generator=generator), torch.tensor([0.5, 1.0])
-    exported = torch.export.export(network, (x, time)).module()
+    shapes = ({0: torch.export.Dim("batch", min=1)},) * 2
+    exported = torch.export.export(network, (x, time), dynamic_shapes=shapes).module()
+    x, time = torch.randn(3, 1, 12, 16, generator=generator), torch.tensor([0.5, 1.0, 0.1])
     with torch.no_grad():
         torch.testing.assert_close(exported(x, time), network(x, time), rtol=1e-4, atol=1e-5)
 
@@ -170,3 +172,13 @@ def test_trunk_wiring(generator):
         )
         expected = functional.conv2d(fields, network.recovery.smoothing.weight, padding=2)
         torch.testing.assert_close(network(x, t[:, 0]), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("grid", [(5, 4), (3, 2), (1, 7)])
+def test_wrap(grid, generator):
+    x = torch.randn(2, *grid, 3, generator=generator)
+    rows, columns = (torch.arange(-3, n + 3) % n for n in grid)
+    assert torch.equal(wrap(x, 3), x[:, rows][:, :, columns])
+    large = torch.randn(1, 6, 5, 2, generator=generator)
+    expected = functional.pad(large.permute(0, 3, 1, 2), (2, 2, 2, 2), mode="circular").permute(0, 2, 3, 1)
+    assert torch.equal(wrap(large, 2), expected)

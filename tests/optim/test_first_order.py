@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sciml.errors import InputError
-from sciml.optim import SOAP, Adam, CosineDecay, ExponentialDecay, Torch, WarmUp
+from sciml.optim import SOAP, Adam, AdamW, CosineDecay, ExponentialDecay, OneCycle, Torch, WarmUp
 from tests.optim.functions import Function, ill_conditioned, rosenbrock, run
 
 START = torch.linspace(-1.5, 1.5, 6, dtype=torch.float64)
@@ -34,7 +34,9 @@ def test_adam_minimises_over_complex_numbers():
     torch.testing.assert_close(function.x, target, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("configuration", [Adam(1e-2), SOAP(1e-2, frequency=3), Torch(torch.optim.RAdam)])
+@pytest.mark.parametrize(
+    "configuration", [Adam(1e-2), AdamW(1e-2, clip=1.0), SOAP(1e-2, frequency=3), Torch(torch.optim.RAdam)]
+)
 def test_a_restored_optimiser_continues_bit_for_bit(configuration):
     matrix = torch.eye(3, dtype=torch.float64) + 0.1
     value = lambda w: ill_conditioned((matrix @ w).flatten())  # noqa: E731
@@ -110,3 +112,41 @@ def test_schedules():
 def test_a_schedule_without_steps_is_refused():
     with pytest.raises(InputError, match="steps=0"):
         CosineDecay(steps=0)
+
+
+def test_matrices_decay_and_vectors_do_not():
+    function = Function(lambda x: x.sum() * 0, torch.ones(2, 2))
+    function.parameters.append(torch.ones(3, requires_grad=True))
+    run(function, AdamW(0.1, weight_decay=0.5), 1)
+    torch.testing.assert_close(function.x, torch.full((2, 2), 0.95))
+    assert torch.equal(function.parameters[1].detach(), torch.ones(3))
+
+
+def test_a_long_gradient_is_shortened_to_the_clip():
+    """Adam divides a constant factor out, so the gradient is looked at where the optimiser receives it."""
+    for start, length in ((3.0, 0.5), (0.1, 0.2)):
+        function = Function(lambda x: x.square().sum(), torch.tensor([start, 0.0]))
+        run(function, AdamW(1e-3, clip=0.5), 1)
+        assert function.parameters[0].grad.norm() == pytest.approx(length, rel=1e-4)
+
+
+def test_a_scaled_loss_leaves_the_gradient_and_an_overflow_the_step_out():
+    function, plain = Function(rosenbrock, START), Function(rosenbrock, START)
+    optimiser, _ = run(function, AdamW(1e-2, clip=1e9, loss_scaling=True), 5)
+    run(plain, AdamW(1e-2), 5)
+    torch.testing.assert_close(function.x, plain.x, rtol=1e-12, atol=1e-12)
+    before, scale = function.x.clone(), optimiser.state_dict()["scaler"]["scale"]
+    function.value = lambda x: rosenbrock(x) * torch.inf
+    optimiser.step(function)
+    assert torch.equal(function.x, before) and optimiser.state_dict()["scaler"]["scale"] == scale / 2
+    again = AdamW(1e-2, loss_scaling=True).build(function.parameters)
+    again.load_state_dict(copy.deepcopy(optimiser.state_dict()))
+    assert again.state_dict()["scaler"]["scale"] == scale / 2
+
+
+def test_one_cycle_rises_and_falls_over_the_budget():
+    schedule = OneCycle(0.1, final=0.2)
+    assert [schedule(share) for share in (0, 0.05, 0.1, 0.55, 1)] == pytest.approx([1e-3, 0.5, 1, 0.6, 0.2])
+    assert OneCycle(0)(0) == 1
+    with pytest.raises(InputError, match="warm_up=1"):
+        OneCycle(1)

@@ -8,7 +8,7 @@ import torch
 
 from sciml.errors import DivergenceError, InputError
 from sciml.losses import Causal, Fixed, FixedPoints, GradientAnnealing, Uniform
-from sciml.optim import LBFGS, Adam, ExponentialDecay, SSBroyden, Torch
+from sciml.optim import LBFGS, Adam, AdamW, BudgetSchedule, ExponentialDecay, SSBroyden, Torch
 from sciml.training import Callback, EarlyStopping, Every, Phase, ResidualObjective, Trainer
 from tests.training.decay import Decay, trainer, weights
 
@@ -289,3 +289,64 @@ def test_nothing_to_train_is_refused():
     solver.requires_grad_(False)
     with pytest.raises(InputError, match="nothing to train"):
         trainer([Phase(Adam(), steps=5)]).fit(solver)
+
+
+class Moduli(Decay):
+    term_powers = {"decay": 1}  # noqa: RUF012
+
+
+def test_a_term_may_be_a_mean_of_moduli():
+    solver = Moduli()
+    objective = ResidualObjective(solver)
+    batch = solver.sample(torch.Generator().manual_seed(1))
+    residuals = solver.residuals(batch)
+    objective.set_points(batch)
+    objective.set_weights({"decay": torch.tensor(3.0)})
+    expected = 3 * residuals["decay"].abs().mean() + residuals["initial_u"].square().mean()
+    torch.testing.assert_close(objective.loss(), expected)
+    assert objective.mean_squares()["decay"] == pytest.approx(float(residuals["decay"].detach().abs().mean()))
+    with pytest.raises(InputError, match="the loss of 'decay' is no mean square"):
+        objective.residual_vector()
+
+
+class Seen(Decay):
+    """Remembers the type that its layers compute in."""
+
+    def residuals(self, batch):
+        self.seen = self.network(batch["initial_u"].coordinates).dtype
+        return {name: value.to(self.dtype) for name, value in super().residuals(batch).items()}
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_mixed_precision_keeps_the_weights_in_single(name):
+    solver = Seen()
+    phase = Phase(AdamW(1e-2, loss_scaling=name == "float16"), steps=20, precision=f"{name}-mixed")
+    losses = trainer([phase]).fit(solver).history["loss"]
+    assert solver.seen is getattr(torch, name) and solver.dtype is torch.float32
+    assert losses[-1] < losses[0]
+
+
+def test_half_precision_needs_a_scaled_loss():
+    with pytest.raises(InputError, match="loss_scaling=True"):
+        Phase(AdamW(1e-3), precision="float16-mixed")
+
+
+def test_a_schedule_over_the_budget_sees_the_share_that_is_spent():
+    class Told(BudgetSchedule):
+        def __init__(self):
+            self.shares = []
+
+        def __call__(self, share):
+            self.shares.append(share)
+            return 1.0
+
+        def __deepcopy__(self, memo):
+            return self
+
+    by_steps, by_seconds, by_trainer = Told(), Told(), Told()
+    trainer([Phase(Adam(1e-3), steps=4, schedule=by_steps)]).fit(Decay())
+    assert by_steps.shares == [0, 0.25, 0.5, 0.75]
+    trainer([Phase(Adam(1e-3), seconds=0.3, schedule=by_seconds)]).fit(Decay())
+    trainer([Phase(Adam(1e-3), schedule=by_trainer)], seconds=0.3).fit(Decay())
+    for shares in (by_seconds.shares, by_trainer.shares):
+        assert shares == sorted(shares) and shares[0] < 0.3 and 0.5 < shares[-1] <= 1

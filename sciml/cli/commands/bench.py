@@ -27,10 +27,10 @@ def command(
     from rich.console import Console
 
     from sciml.bench import bench
-    from sciml.cli.pairs import read_pairs
+    from sciml.cli.settings import pairs
     from sciml.registry import get_problem
 
-    instance = get_problem(problem, read_pairs(settings or []))
+    instance = get_problem(problem, pairs(settings or [], "nu=0.01"))
     console = Console(stderr=True, markup=False, highlight=False)
     with console.status("") as status:
         metrics = bench(

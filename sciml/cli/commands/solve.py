@@ -63,13 +63,13 @@ def command(
         _print(folder)
 
 
-def _request(problem: str, pairs: list[str]) -> dict[str, Any]:
+def _request(problem: str, given: list[str]) -> dict[str, Any]:
     """What is asked for, in the layout of ``config.toml``."""
-    from sciml.cli.pairs import read_pairs
+    from sciml.cli.settings import pairs
     from sciml.errors import InputError
     from sciml.io import read_toml
 
-    settings = read_pairs(pairs)
+    settings = pairs(given, "nu=0.01")
     if not problem.endswith(".toml"):
         return {"problem": {"name": problem, "settings": settings}, "solver": {"name": SOLVER}}
     request = read_toml(Path(problem))
@@ -83,15 +83,9 @@ def _request(problem: str, pairs: list[str]) -> dict[str, Any]:
 
 
 def _print(folder: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from sciml.io.report import as_text
+    from sciml.cli.output import print_table
 
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
     rows = {
         "relative L2": metrics["relative_l2"],
         "error estimate": metrics["error_estimate"],
@@ -101,7 +95,4 @@ def _print(folder: Path) -> None:
         "stopped": metrics["stop_reason"],
         "folder": str(folder),
     }
-    for name, value in rows.items():
-        if value != {}:
-            table.add_row(name, as_text(value))
-    Console(markup=False).print(table)
+    print_table({name: value for name, value in rows.items() if value != {}})

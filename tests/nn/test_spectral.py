@@ -1,4 +1,4 @@
-"""Resampling, wave numbers, bands and the wrapped padding."""
+"""Resampling, wave numbers and bands."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import math
 
 import pytest
 import torch
-from torch.nn import functional
 
-from operators.layers import wrap
-from operators.spectral import fourier_resample, multiplicity, radial_bands, relative_radius, relative_wavenumbers
+from sciml.nn.spectral import fourier_resample, multiplicity, radial_bands, relative_radius, relative_wavenumbers
 
 
 @pytest.fixture
@@ -48,13 +46,3 @@ def test_every_mode_is_in_the_band_of_its_radius():
     index = radial_bands(radius, 6).argmax(0)
     inside = (radius * 6 - index >= -1e-4) & (radius * 6 - index <= 1 + 1e-4)
     assert inside.all() and index.unique().tolist() == list(range(6))
-
-
-@pytest.mark.parametrize("grid", [(5, 4), (3, 2), (1, 7)])
-def test_wrap(grid, generator):
-    x = torch.randn(2, *grid, 3, generator=generator)
-    rows, columns = (torch.arange(-3, n + 3) % n for n in grid)
-    assert torch.equal(wrap(x, 3), x[:, rows][:, :, columns])
-    large = torch.randn(1, 6, 5, 2, generator=generator)
-    expected = functional.pad(large.permute(0, 3, 1, 2), (2, 2, 2, 2), mode="circular").permute(0, 2, 3, 1)
-    assert torch.equal(wrap(large, 2), expected)

@@ -1,0 +1,193 @@
+"""Reading trajectories: lazily, from one file or a folder of them, in any layout that is known."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sciml.data.layout import Header, Layout, expect_shape
+from sciml.data.recognise import open_layout
+from sciml.errors import InputError
+
+Indices = slice | Sequence[int] | np.ndarray | Tensor
+ALL = slice(None)
+
+
+class Trajectories:
+    """Fields on a grid over time, (samples, times, channels, *grid), read from files that may exceed the memory.
+
+    Every process opens the files for itself, so a worker may inherit or unpickle an instance.
+
+    Args:
+        path: a file, or a folder whose files in one layout hold one sample after the other in the order of their names.
+
+    Attributes:
+        shape: (samples, times, channels, *grid).
+        parameters: numbers (samples,) by name.
+
+    The rest are those of :class:`~sciml.data.Header`: ``problem settings channels groups times grid periodic
+    input_channels provenance``.
+
+    Raises:
+        InputError: there is no such file, its layout is not known, or a part of it is missing or does not fit.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._paths = _files(self.path)
+        self._opened: dict[Path, Layout] = {}
+        self._process = os.getpid()
+        layouts = [self._open(file) for file in self._paths]
+        header = layouts[0].header
+        for file, layout in zip(self._paths, layouts, strict=True):
+            layout.header.check(file)
+            expected = (layout.shape[0], len(header.times), len(header.channels), *header.points)
+            expect_shape("fields", layout.shape, expected, file)
+            if layout.header.channels != header.channels:
+                raise InputError(f"{file}: channels are {layout.header.channels}, those of {self._paths[0]} {header.channels}")
+        self._ends = np.cumsum([layout.shape[0] for layout in layouts])
+        self.shape = (int(self._ends[-1]), *layouts[0].shape[1:])
+        self.header = header
+        self.parameters = _joined([layout.parameters() for layout in layouts])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"Trajectories({str(self.path)!r}: {self.problem}, {' x '.join(map(str, self.shape))})"
+
+    problem: str
+    settings: dict[str, Any]
+    channels: tuple[str, ...]
+    groups: tuple[str, ...]
+    times: np.ndarray
+    grid: dict[str, np.ndarray]
+    periodic: tuple[bool, ...]
+    input_channels: tuple[str, ...]
+    provenance: dict[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in Header.__dataclass_fields__ and "header" in vars(self):
+            return getattr(self.header, name)
+        raise AttributeError(f"Trajectories has no attribute {name!r}")
+
+    def read(self, samples: Indices = ALL, times: Indices = ALL) -> Tensor:
+        """The fields (n, t, channels, *grid), float32.
+
+        Args:
+            samples, times: a slice or indices, in any order and with repetition.
+
+        Raises:
+            InputError: an index out of range, or a field that is not finite.
+        """
+        rows, instants = _indices(samples, len(self), "samples"), _indices(times, self.shape[1], "times")
+        when, again = _increasing(instants)
+        blocks = self._each_file(rows, lambda layout, local: layout.fields(local, when))
+        fields = _gather(blocks, len(rows), (len(np.unique(instants)), *self.shape[2:]))
+        fields = fields if again is None else fields[:, again]
+        return self._finite(fields, rows, "fields")
+
+    def inputs(self, samples: Indices = ALL) -> Tensor:
+        """The input fields (n, input channels, *grid), float32; raises InputError when the file has none."""
+        if not self.input_channels:
+            raise InputError(f"{self.path}: there are no inputs; the fields at the first time are where a trajectory starts")
+        rows = _indices(samples, len(self), "samples")
+        blocks = self._each_file(rows, lambda layout, local: layout.inputs(local))
+        fields = _gather(blocks, len(rows), (len(self.input_channels), *self.shape[3:]))
+        return self._finite(fields, rows, "inputs")
+
+    def close(self) -> None:
+        """Close the files; reading opens them again."""
+        for layout in self._opened.values():
+            layout.close()
+        self._opened = {}
+
+    def __enter__(self) -> Trajectories:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_opened": {}}
+
+    def _open(self, path: Path) -> Layout:
+        if self._process != os.getpid():  # a handle must not be shared with the parent
+            self._opened, self._process = {}, os.getpid()
+        if path not in self._opened:
+            self._opened[path] = open_layout(path)
+        return self._opened[path]
+
+    def _each_file(self, rows: np.ndarray, read: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Places in ``rows`` and what ``read(layout, increasing rows of that file)`` returns for them."""
+        owner = np.searchsorted(self._ends, rows, side="right")
+        for number in np.unique(owner):
+            places = np.flatnonzero(owner == number)
+            start = self._ends[number - 1] if number else 0
+            local, again = _increasing(rows[places] - start)
+            values = read(self._open(self._paths[number]), local)
+            yield places, values if again is None else values[again]
+
+    def _finite(self, fields: Tensor, rows: np.ndarray, name: str) -> Tensor:
+        good = torch.isfinite(fields).flatten(1).all(1)
+        if not good.all():
+            row = int(rows[int(good.logical_not().nonzero()[0])])
+            raise InputError(f"{self.path}: {name!r} of sample {row} holds numbers that are not finite; leave it out")
+        return fields
+
+
+def open_trajectories(path: str | Path) -> Trajectories:
+    """The trajectories in a file or a folder of files, in whatever layout is known; see :class:`Trajectories`."""
+    return Trajectories(path)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise InputError(f"there is no file {str(path)!r}; `sciml data FAMILY --out {path}` makes one")
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    if not found:
+        raise InputError(f"the folder {str(path)!r} holds no files of trajectories")
+    return found
+
+
+def _indices(asked: Indices, count: int, name: str) -> np.ndarray:
+    if isinstance(asked, slice):
+        return np.arange(count)[asked]
+    indices = np.atleast_1d(np.asarray(asked))
+    if indices.ndim != 1 or (len(indices) and indices.dtype.kind not in "iu"):
+        raise InputError(f"{name} must be a slice or a list of whole numbers, got {asked!r}")
+    wrong = indices[(indices < -count) | (indices >= count)]
+    if len(wrong):
+        raise InputError(f"{name}: there is no number {wrong[0]}, the file holds {count}")
+    return np.where(indices < 0, indices + count, indices).astype(np.int64)
+
+
+def _increasing(indices: np.ndarray) -> tuple[slice | np.ndarray, np.ndarray | None]:
+    """The indices sorted and without repetition, as a slice if they are one, and where each of them went."""
+    unique, again = np.unique(indices, return_inverse=True)
+    inverse = None if len(unique) == len(indices) and (again[:-1] < again[1:]).all() else again
+    steps = np.diff(unique)
+    if len(unique) and (steps == steps[:1].sum()).all():
+        step = int(steps[0]) if len(steps) else 1
+        return slice(int(unique[0]), int(unique[-1]) + 1, step), inverse
+    return unique, inverse
+
+
+def _gather(blocks: Iterator[tuple[np.ndarray, np.ndarray]], count: int, shape: tuple[int, ...]) -> Tensor:
+    result = np.empty((count, *shape), dtype=np.float32)
+    for places, values in blocks:
+        result[places] = values
+    return torch.from_numpy(result)
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, Tensor]:
+    shared = [name for name in parts[0] if all(name in part for part in parts)]
+    return {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in shared}

@@ -1,0 +1,81 @@
+"""Exported operators compute what the operator does, for any number of samples, from fields in their own units."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from operators import FNO, DeepONet, UNet
+from sciml.cli import main
+from sciml.data import open_trajectories
+from sciml.errors import InputError
+from sciml.neural_operator import export, train
+from sciml.solvers import GridOperator
+from sciml.solvers.operator import Signature
+from tests.neural_operator.waves import write_waves
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("blank_pictures")]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return open_trajectories(write_waves(tmp_path_factory.mktemp("data") / "waves.h5"))
+
+
+@pytest.mark.parametrize("network", [FNO((4, 4), 2, 2, 4, 1), DeepONet(2, 2, (16, 8), hidden_channels=4)])
+def test_torch_export(data, network, tmp_path):
+    operator = GridOperator(network, Signature.of(data))
+    operator.learn_normalisation(data, 8)
+    export(operator, tmp_path / "operator.pt2", (16, 8))
+    program = torch.export.load(tmp_path / "operator.pt2").module()
+    x, lead = data.read(slice(0, 5), [0])[:, 0], torch.linspace(0.25, 1, 5)
+    with torch.no_grad():
+        torch.testing.assert_close(program(x, lead), operator(x, lead), rtol=1e-5, atol=1e-5)
+
+
+def test_onnx(data, tmp_path):
+    pytest.importorskip("onnxscript")
+    onnx = pytest.importorskip("onnx")
+    reference = pytest.importorskip("onnx.reference")
+    operator = GridOperator(DeepONet(2, 2, (16, 8), hidden_channels=4, n_layers=1, n_basis=2), Signature.of(data))
+    operator.learn_normalisation(data, 8)
+    export(operator, tmp_path / "operator.onnx", (16, 8))
+    program = reference.ReferenceEvaluator(onnx.load(tmp_path / "operator.onnx"))
+    x, lead = data.read(slice(0, 3), [0])[:, 0], torch.tensor([0.25, 0.5, 1.0])
+    (found,) = program.run(None, {"x": x.numpy(), "lead": lead.numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(found), operator(x, lead), rtol=1e-4, atol=1e-4)
+
+
+def test_onnx_has_no_complex_numbers(data, tmp_path):
+    pytest.importorskip("onnxscript")
+    operator = GridOperator(FNO((2, 2), 2, 2, 2, 1), Signature.of(data))
+    with pytest.raises(InputError, match=r"cannot be written as ONNX .*; export it as \.pt2"):
+        export(operator, tmp_path / "operator.onnx", (16, 8))
+
+
+def test_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_waves(tmp_path / "waves.h5")
+    trained = train(
+        "unet", "waves.h5", epochs=1, batch=64, folder="run", progress=False, hidden_channels=4, n_levels=2, n_blocks=1
+    )
+    assert main(["export", "run", "--out", "new/operator.pt2", "--grid", "8,12"]) == 0
+    program = torch.export.load("new/operator.pt2").module()
+    x, lead = torch.randn(3, 2, 8, 12, generator=torch.Generator().manual_seed(0)), torch.full((3,), 0.25)
+    torch.testing.assert_close(program(x, lead), trained.operator(x))
+    capsys.readouterr()
+    for arguments, message in (
+        (["run", "--out", "x.onx"], "exported as .pt2 or .onnx"),
+        (["run", "--out", "x.pt2", "--grid", "8"], "--grid '8' must be 2 whole numbers"),
+        (["nothing", "--out", "x.pt2"], "config.toml"),
+    ):
+        assert main(["export", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and message in error
+
+
+def test_onnx_is_an_extra(data, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
+    with pytest.raises(InputError, match=r"sciml-solvers\[onnx\]"):
+        export(GridOperator(UNet(2, 2, 4, 2, 1), Signature.of(data)), tmp_path / "operator.onnx", (16, 8))
