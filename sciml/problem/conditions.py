@@ -220,16 +220,17 @@ class Integral(Condition):
             drawn = torch.rand(times, generator=generator, device=generator.device, dtype=torch.float64).cpu()
             points[:, :, axis] = (low[axis] + (high[axis] - low[axis]) * drawn)[:, None]
         points = points.reshape(-1, points.shape[-1])
+        instants = torch.arange(times).repeat_interleave(len(grid))
         weight = (weight * half.prod()).repeat(times) * problem.domain.contains(points, tolerance=1e-12)
-        return Points(points, weights=weight).to(device=device, dtype=dtype)
+        return Points(points, weights=weight, rows=instants).to(device=device, dtype=dtype)
 
     def residuals(
         self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
     ) -> dict[str, Tensor]:
-        assert points.weights is not None
-        times = self._times if problem.time else 1
+        assert points.weights is not None and points.rows is not None
+        instants, zero = points.rows, points.weights.new_zeros(int(points.rows.max()) + 1)
         return {
-            f"{self.kind}_{unknown}": (points.weights * fields[unknown].value).reshape(times, -1).sum(1) - value
+            f"{self.kind}_{unknown}": zero.index_add(0, instants, points.weights * fields[unknown].value) - value
             for unknown, value in self.values.items()
         }
 

@@ -18,7 +18,7 @@ class Points:
         normals: outward unit normals (N, d), zero in time; only on a boundary.
         images: the partner points (N, d) of a periodic condition.
         weights: quadrature weights (N,) of an integral condition.
-        rows: which observations the points are, shape (N,).
+        rows: which observations the points are, or which instant of an integral condition they belong to, shape (N,).
     """
 
     coordinates: Tensor

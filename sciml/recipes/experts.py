@@ -28,7 +28,7 @@ class ExpertsResult:
     Attributes:
         solver: holds the expansion.
         history: one row for every solution of the whole problem on the way.
-        stop_reason: "target", "time" or "finest level".
+        stop_reason: "target", "time", "finest level", or "noise" where nothing finer predicts measurements better.
         steps, seconds: Gauss-Newton iterations and wall-clock time.
         phases: the solve as a single phase.
     """

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sciml.errors import DivergenceError
-from sciml.problem import Problem
+from sciml.problem import Observations, Problem
 from sciml.solvers.experts.basis import Legendre
+from sciml.solvers.experts.fit import fit
 from sciml.solvers.experts.linearise import is_linear
 from sciml.solvers.experts.march import march
 from sciml.solvers.experts.passes import Clock, OutOfTime, Pass
@@ -51,55 +52,59 @@ def solve(
     Raises:
         DivergenceError: not even the coarsest pass succeeds.
     """
-    clock, linear = Clock(seconds), is_linear(problem)
-    marching = problem.time is not None
-    tiling = Tiling(problem, device)
-    boxes = tiling.root
+    clock = Clock(seconds)
     points = problem.domain.sample(COMPARED, torch.Generator().manual_seed(0), method="sobol", device=device)
     last: Pass | None = None
     estimate: dict[str, float] = {}
-    count, iterations, cost, ratio, reason = 0, 0, 0.0, 2.0, "finest level"
-    for degree, tolerance in LEVELS.get(len(problem.coordinates), LEVELS[3]):
-        if not clock.allows(ratio * cost if marching else 0.0):
-            reason = "time"
-            break
-        began = clock.spent
-        basis = Legendre(len(problem.coordinates), degree)
-        try:
-            if marching:
-                width = None if last is None else last.width
-                steps = iter([march(problem, tiling, basis, tolerance, linear, clock, width)])
-            else:
-                start = None if last is None else last.expansion
-                steps = refine(problem, tiling, basis, tolerance, boxes, linear, clock, start)
-            for found in steps:
-                estimate = estimated(problem, last, found, points)
-                last, boxes = found, boxes if marching else found.expansion.boxes
-                clock.binding = True
-                count, iterations = count + 1, iterations + found.iterations
-                report(found, estimate, clock.spent)
-                if iterations >= most:
-                    break
-        except OutOfTime:
-            reason = "time"
-            break
-        except DivergenceError:
-            if last is None:
-                raise
-            reason = "the next pass diverged"
-            break
-        if iterations >= most:
-            reason = f"step budget of {most:g} reached"
-            break
-        if last is None or not last.resolved:
-            reason = "time"
-            break
-        if max(estimate.values()) <= target:
-            reason = "target"
-            break
-        ratio, cost = max(2.0, (clock.spent - began) / cost) if cost else 2.0, clock.spent - began
+    count, iterations, reason = 0, 0, "noise" if measured(problem) else "finest level"
+    ladder = passes(problem, Tiling(problem, device), clock)
+    try:
+        for found in ladder:
+            estimate, last = estimated(problem, last, found, points), found
+            clock.binding = True
+            count, iterations = count + 1, iterations + found.iterations
+            report(found, estimate, clock.spent)
+            if iterations >= most:
+                reason = f"step budget of {most:g} reached"
+                break
+            if found.resolved and max(estimate.values()) <= target:
+                reason = "target"
+                break
+    except OutOfTime:
+        reason = "time"
+    except DivergenceError:
+        if last is None:
+            raise
+        reason = "the next pass diverged"
     assert last is not None
     return Outcome(last, estimate, reason, count)
+
+
+def passes(problem: Problem, tiling: Tiling, clock: Clock) -> Iterator[Pass]:
+    """Ever more accurate solutions; raises OutOfTime where the next one does not fit."""
+    dimension = len(problem.coordinates)
+    if measured(problem):
+        yield from fit(problem, tiling, LEVELS.get(dimension, LEVELS[3])[0][0], clock)
+        return
+    linear, boxes = is_linear(problem), tiling.root
+    last: Pass | None = None
+    cost, ratio = 0.0, 2.0
+    for degree, tolerance in LEVELS.get(dimension, LEVELS[3]):
+        began, basis = clock.spent, Legendre(dimension, degree)
+        if problem.time is not None:
+            clock.check(ratio * cost)
+            last = march(problem, tiling, basis, tolerance, linear, clock, None if last is None else last.width)
+            yield last
+        else:
+            for found in refine(problem, tiling, basis, tolerance, boxes, linear, clock, last):
+                last, boxes = found, found.expansion.boxes
+                yield found
+        ratio, cost = max(2.0, (clock.spent - began) / cost) if cost else 2.0, clock.spent - began
+
+
+def measured(problem: Problem) -> bool:
+    """Whether there are measurements, whose information may come from later times, or coefficients to be found from them."""
+    return bool(problem.parameters()) or any(isinstance(c, Observations) for c in problem.named_conditions().values())
 
 
 def estimated(problem: Problem, before: Pass | None, found: Pass, points: Tensor) -> dict[str, float]:

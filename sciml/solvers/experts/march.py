@@ -16,6 +16,7 @@ from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.expansion import Expansion, project
 from sciml.solvers.experts.passes import Clock, Pass
 from sciml.solvers.experts.system import System
+from sciml.solvers.experts.terms import State
 from sciml.solvers.experts.tiling import Tiling
 
 
@@ -54,9 +55,10 @@ def march(
         clock.check()
         slab = _slab(boxes, time, now, now + width)
         system = System(problem, tiling, slab, basis, before)
-        solved = system.solve(project(start, slab, basis), linear, tolerance=0.03 * tolerance)
+        guess = project(start, slab, basis)
+        solved = system.solve(State(guess, guess.new_zeros(0)), linear, tolerance=0.03 * tolerance)
         iterations += solved.iterations
-        found = Expansion(slab, basis, solved.coefficients)
+        found = Expansion(slab, basis, solved.state.coefficients)
         held = criterion.tails(found)
         slow = float(held[:, time].max())
         cut = criterion.cuts(held, tolerance)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
 
 from sciml.solvers.experts.expansion import Expansion
 
@@ -21,6 +24,7 @@ class Pass:
         tolerance: what the boxes were cut for; its tails are below where ``resolved``.
         windows, iterations, rejected: time windows, Gauss-Newton iterations, windows that had to be tried again.
         width: of the first window.
+        raw: the problem's unknown coefficients (P,).
     """
 
     expansion: Expansion
@@ -30,6 +34,7 @@ class Pass:
     rejected: int = 0
     width: float | None = None
     resolved: bool = True
+    raw: Tensor = field(default_factory=lambda: torch.zeros(0))
 
 
 class Clock:
@@ -47,7 +52,7 @@ class Clock:
         """Whether ``cost`` more seconds fit."""
         return not self.binding or self.spent + cost <= self.seconds
 
-    def check(self) -> None:
-        """Raise OutOfTime once the budget is spent."""
-        if not self.allows(0.0):
+    def check(self, cost: float = 0.0) -> None:
+        """Raise OutOfTime where ``cost`` more seconds do not fit."""
+        if not self.allows(cost):
             raise OutOfTime

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from sciml.jets import Jet, MultiIndex, MultiIndexSet
-from sciml.problem import INTERIOR, Condition, Initial, Observations, Periodic, Points, Problem, concatenate
+from sciml.jets import MultiIndex, MultiIndexSet
+from sciml.problem import INTERIOR, Condition, Initial, Integral, Observations, Periodic, Points, Problem, concatenate
 from sciml.solvers.experts.basis import Legendre, gauss
 from sciml.solvers.experts.boxes import Boxes
-from sciml.solvers.experts.terms import Interior, Scattered, Term
+from sciml.solvers.experts.linearise import Residuals, equations_at, residuals_of
+from sciml.solvers.experts.terms import Interior, Measured, Scattered, Term
 from sciml.solvers.experts.tiling import Tiling
+
+OBSERVED = 0.01  # weight of measurements over the equations: they choose among solutions, and do not bend them
 
 Evaluate = Callable[[Tensor, Sequence[MultiIndex]], Tensor]
 """Derivatives (U, S, N) of all unknowns at points (N, d)."""
@@ -42,48 +44,47 @@ def terms(
     result: list[Term] = []
     if len(whole):
         z, weights = gauss(basis.degree + 1, boxes.dimension, boxes.low)
-        result.append(Interior(problem, problem.residuals, boxes, whole, basis, z, weights, indices))
+        result.append(Interior(problem, boxes, whole, basis, z, weights, indices))
     if len(parted):
         points, owner, weights = _inside(problem, boxes, parted, 2 * len(basis))
-        result.append(Scattered(problem, problem.residuals, boxes, basis, points.coordinates, owner, weights, indices))
+        inside = points.coordinates
+        result.append(Scattered(problem, equations_at(inside), boxes, basis, inside, owner, weights, indices))
     conditions = problem.named_conditions()
     initial = {name: c for name, c in conditions.items() if isinstance(c, Initial)}
 
-    def add(placed: Placed, residuals: Callable[[Mapping[str, Jet]], Mapping[str, Tensor]], indices: MultiIndexSet) -> None:
+    def add(
+        placed: Placed, residuals: Residuals, indices: MultiIndexSet, kind: type[Scattered] = Scattered, weight: float = weight
+    ) -> None:
         if len(placed.owner):
-            squared = weight**2 * placed.weights
-            result.append(
-                Scattered(problem, lambda fields, _: residuals(fields), boxes, basis, placed.points.coordinates,
-                          placed.owner, squared, indices)
-            )  # fmt: skip
+            points, squared = placed.points.coordinates, weight**2 * placed.weights
+            result.append(kind(problem, residuals, boxes, basis, points, placed.owner, squared, indices))
 
     for name, condition in conditions.items():
-        if name in initial or isinstance(condition, Periodic):
+        if name in initial or isinstance(condition, Periodic | Integral):  # these couple boxes
             continue
         if isinstance(condition, Observations):
             placed = _observed(problem, boxes, condition)
+            add(placed, residuals_of(name, placed.points), problem.derivatives[name], Measured, OBSERVED)
         else:
             placed = _on_boundary(problem, tiling, boxes, basis, condition)
-        add(placed, partial(_residuals, problem, condition, placed.points), problem.derivatives[name])
-    if problem.gauge:
+            add(placed, residuals_of(name, placed.points), problem.derivatives[name])
+    given = {name for condition in conditions.values() if isinstance(condition, Integral) for name in condition.values}
+    loose = [name for name in problem.gauge if name not in given]
+    if loose:
         place = _anchor(problem, boxes, basis)
         zero = MultiIndexSet((), boxes.dimension)
-        add(place, lambda f: {name: f[name].value for name in problem.gauge}, zero)
+        add(place, lambda _, f: {name: f[name].value for name in loose}, zero)
     if initial:
         placed = _at_start(problem, boxes, basis)
         if before is None:
-            for name, condition in initial.items():
-                add(placed, partial(_residuals, problem, condition, placed.points), problem.derivatives[name])
+            for name in initial:
+                add(placed, residuals_of(name, placed.points), problem.derivatives[name])
         else:
             add(placed, *_continued(problem, before, placed.points.coordinates))
     return result
 
 
-def _residuals(problem: Problem, condition: Condition, points: Points, fields: Mapping[str, Jet]) -> Mapping[str, Tensor]:
-    return condition.residuals(problem, fields, points)
-
-
-def _continued(problem: Problem, before: Evaluate, points: Tensor) -> tuple[Callable[..., dict[str, Tensor]], MultiIndexSet]:
+def _continued(problem: Problem, before: Evaluate, points: Tensor) -> tuple[Residuals, MultiIndexSet]:
     """Values and time derivatives below the equation's order, equal to those of the solution ``before``."""
     assert problem.time is not None
     axis = problem.coordinates.index(problem.time)
@@ -97,7 +98,7 @@ def _continued(problem: Problem, before: Evaluate, points: Tensor) -> tuple[Call
     targets = {
         name: known[problem.unknowns.index(unknown), indices.position[index]] for name, (unknown, index) in wanted.items()
     }
-    return lambda f: {name: f[u].partial(i) - targets[name] for name, (u, i) in wanted.items()}, indices
+    return lambda _, f: {name: f[u].partial(i) - targets[name] for name, (u, i) in wanted.items()}, indices
 
 
 def _anchor(problem: Problem, boxes: Boxes, basis: Legendre) -> Placed:
@@ -164,18 +165,11 @@ def _on_boundary(problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre
     return Placed(placed.points[here], placed.owner[here], placed.weights[here])
 
 
-def _within(problem: Problem, boxes: Boxes, points: Tensor) -> Tensor:
-    """Which of ``points`` (N, d) are at times that the boxes cover."""
-    if problem.time is None:
-        return torch.ones_like(points[:, 0], dtype=torch.bool)
-    axis = problem.coordinates.index(problem.time)
-    return (points[:, axis] >= boxes.low[:, axis].min()) & (points[:, axis] <= boxes.high[:, axis].max())
-
-
 def _observed(problem: Problem, boxes: Boxes, condition: Condition) -> Placed:
+    """All measurements, each as important as any other whatever the size of its box."""
     points = condition.sample(problem, 2**31, torch.Generator().manual_seed(0), device=boxes.low.device)
-    points = points[_within(problem, boxes, points.coordinates)]
-    return Placed(points, boxes.owner(points.coordinates), torch.ones_like(points.coordinates[:, 0]))
+    owner = boxes.owner(points.coordinates)
+    return Placed(points, owner, len(boxes) / len(points) / boxes.weights[owner] ** 2)
 
 
 def _together(parts: Sequence[Placed]) -> Placed:

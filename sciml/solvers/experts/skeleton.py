@@ -21,7 +21,8 @@ from sciml.optim.block_sparse import BlockQR, Rows
 from sciml.problem import Problem
 from sciml.solvers.experts.basis import Legendre, gauss
 from sciml.solvers.experts.boxes import Boxes, Faces
-from sciml.solvers.experts.terms import Block, powers
+from sciml.solvers.experts.integrals import Totals
+from sciml.solvers.experts.terms import Block, State, powers
 
 RANK = 1e-14  # a pivot below this part of the largest is zero
 CHUNK = 2**24  # entries of the local matrices that are factorised at once
@@ -71,7 +72,13 @@ def traces(problem: Problem, boxes: Boxes, faces: Faces, basis: Legendre, weight
 
 @dataclass(frozen=True)
 class _Group:
-    """Experts with traces of the same sizes: ``experts`` (n,), their ``traces`` (n, k, U M) and ``blocks`` [n][faces]."""
+    """Experts that touch blocks of the same sizes.
+
+    Attributes:
+        experts: (n,).
+        traces: (n, k, U M).
+        blocks, sizes: of their traces, and last of what is shared.
+    """
 
     experts: Tensor
     traces: Tensor
@@ -80,52 +87,82 @@ class _Group:
 
 
 class Skeleton:
-    """The coupling of ``count`` experts through ``traces``, one for every axis with faces."""
+    """The coupling of the experts on ``boxes`` through ``traces``, one for every axis with faces.
 
-    def __init__(self, boxes: Boxes, columns: int, traces: Sequence[Traces]) -> None:
+    Args:
+        columns: coefficients of one expert.
+        totals: sums over all experts that are given. They are carried from expert to expert: each adds its part, which
+            is one more trace, to the sum of those before it, so that no row touches more than a few blocks.
+        shared: unknowns that enter the rows of every expert. They are the last block to be eliminated.
+    """
+
+    def __init__(
+        self, boxes: Boxes, columns: int, traces: Sequence[Traces], totals: Totals | None = None, shared: int = 0
+    ) -> None:
         count, like = len(boxes), boxes.low
+        self.count, self.columns, self.shared = count, columns, shared
+        self.traces, self.totals = traces, totals
         self.sizes: list[int] = []
         incident: list[list[tuple[int, Tensor]]] = [[] for _ in range(count)]
+        pairs = [like.new_zeros(0, 2, dtype=torch.long), *(item.experts.T for item in traces)]
         for item in traces:
             for face in range(item.experts.shape[1]):
                 for side in (0, 1):
                     incident[int(item.experts[side, face])].append((len(self.sizes), item.matrix[side, face]))
                 self.sizes.append(item.matrix.shape[2])
-        self.traces = traces
+        self._sums: list[Rows] = []
+        if totals is not None:
+            chain = boxes.centre[:, 0].argsort()
+            scale = (2 * count) ** 0.5  # one error in the sum is shared out over two rows of every expert
+            eye = torch.eye(len(totals.right)).to(like)
+            for place, expert in enumerate(chain.tolist()):
+                part, last = len(self.sizes), place == count - 1
+                incident[expert].append((part, scale * totals.matrix[expert]))
+                before = {part - 1: eye} if place else {}  # blocks alternate: a part, and the sum up to it
+                after = {} if last else {part + 1: -eye}
+                right = scale * totals.right if last else torch.zeros_like(totals.right)
+                self._sums.append(Rows({part: eye, **before, **after}, right[:, None]))
+                self.sizes += [len(eye)] * (1 if last else 2)
+            ends = torch.stack([chain, chain], 1)
+            nexts = torch.stack([chain, chain.roll(-1)], 1)
+            pairs.append(torch.stack([ends, nexts], 1).flatten(0, 1)[:-1])
+        self._order = dissection(boxes.centre, torch.cat(pairs))
+        common = [len(self.sizes)] if shared else []
+        self._order += common
         by_sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for expert, found in enumerate(incident):
             by_sizes[tuple(self.sizes[block] for block, _ in found)].append(expert)
         self._groups = []
         for sizes, members in by_sizes.items():
             none = like.new_zeros(0, columns)
-            stacked = [torch.cat([none, *(matrix for _, matrix in incident[e])]) for e in members]
-            blocks = [[block for block, _ in incident[e]] for e in members]
-            self._groups.append(_Group(torch.tensor(members, device=like.device), torch.stack(stacked), blocks, sizes))
-        self.count, self.columns = count, columns
-        pairs = torch.cat([like.new_zeros(0, 2, dtype=torch.long), *(item.experts.T for item in traces)])
-        self._order = dissection(boxes.centre, pairs)
+            stacked = torch.stack([torch.cat([none, *(matrix for _, matrix in incident[e])]) for e in members])
+            blocks = [[*(block for block, _ in incident[e]), *common] for e in members]
+            number = torch.tensor(members, device=like.device)
+            self._groups.append(_Group(number, stacked, blocks, sizes + (shared,) * len(common)))
+        self.sizes += [shared] * len(common)
 
     def jumps(self, flat: Tensor) -> Tensor:
         """What the experts with coefficients ``flat`` (n, U M) disagree in, as it enters the sum of squares."""
         parts = [torch.einsum("amkc,amc->amk", item.matrix, flat[item.experts]) for item in self.traces]
-        return torch.cat([flat.new_zeros(0), *(((part[0] - part[1]) * 0.5**0.5).flatten() for part in parts)])
+        jumps = [((part[0] - part[1]) * 0.5**0.5).flatten() for part in parts]
+        if self.totals is not None:
+            jumps.append(torch.einsum("nkc,nc->k", self.totals.matrix, flat) - self.totals.right)
+        return torch.cat([flat.new_zeros(0), *jumps])
 
-    def solve(self, blocks: Sequence[Block]) -> Tensor:
-        """Coefficients (n, U M) of least squares over the rows of all ``blocks`` and the coupling."""
+    def solve(self, blocks: Sequence[Block]) -> State:
+        """Least squares over the rows of all ``blocks`` and the coupling; coefficients as (n, U M)."""
         locals_ = [part for group in self._groups for part in self._condense(group, blocks)]
-        result = locals_[0].triangle.new_zeros(self.count, self.columns)
-        found = self._faces([rows for part in locals_ for rows in part.rows()])
+        coefficients = locals_[0].triangle.new_zeros(self.count, self.columns)
+        rows = [row for part in locals_ for row in part.rows()] + self._sums
+        found = BlockQR(rows, self.sizes, order=self._order).solve() if rows else []
         for part in locals_:
-            result[part.experts] = part.coefficients(found)
-        return result
-
-    def _faces(self, rows: list[Rows]) -> list[Tensor]:
-        return BlockQR(rows, self.sizes, order=self._order).solve() if rows else []
+            coefficients[part.experts] = part.coefficients(found)
+        return State(coefficients, found[-1].squeeze(1) if self.shared else coefficients.new_zeros(0))
 
     def _condense(self, group: _Group, blocks: Sequence[Block]) -> list[_Local]:
         k = group.traces.shape[1]
         height = sum(block.matrix.shape[1] for block in blocks) + k
-        size = max(1, CHUNK // (height * (self.columns + k + 1)))
+        size = max(1, CHUNK // (height * (self.columns + k + self.shared + 1)))
         pieces = range(0, len(group.experts), size)
         return [self._condensed(group, slice(start, start + size), blocks) for start in pieces]
 
@@ -133,12 +170,11 @@ class Skeleton:
         experts, coupling = group.experts[part], group.traces[part]
         n, k, columns = len(experts), coupling.shape[1], self.columns
         own = torch.cat([_select(block, experts, self.count) for block in blocks], dim=1)
-        if own.shape[1] > columns + 1:
+        if own.shape[1] > own.shape[2]:
             own = torch.linalg.qr(own, mode="r").R
-        rows = max(own.shape[1] + k, columns + k + 1)
-        full = own.new_zeros(n, rows, columns + k + 1)
-        top = own.shape[1]
-        full[:, :top, :columns], full[:, :top, -1] = own[..., :columns], own[..., -1]
+        top, width = own.shape[1], own.shape[2] + k
+        full = own.new_zeros(n, max(top + k, width), width)
+        full[:, :top, :columns], full[:, :top, columns + k :] = own[..., :columns], own[..., columns:]
         full[:, top : top + k, :columns] = coupling
         full[:, top : top + k, columns : columns + k] = -torch.eye(k, dtype=own.dtype, device=own.device)
         triangle = torch.linalg.qr(full, mode="r").R
@@ -147,7 +183,7 @@ class Skeleton:
 
 @dataclass(frozen=True)
 class _Local:
-    """Triangular rows (n, columns + k + 1, columns + k + 1) of some experts: coefficients, traces, right-hand side."""
+    """Triangular rows of some experts: coefficients, traces, what is shared, right-hand side."""
 
     experts: Tensor
     blocks: list[list[int]]
@@ -207,9 +243,9 @@ def dissection(centres: Tensor, pairs: Tensor) -> list[int]:
 
 
 def _select(block: Block, experts: Tensor, count: int) -> Tensor:
-    """The rows of ``experts`` (n, R, columns + 1), zero for an expert that the block has none for."""
+    """The rows of ``experts`` (n, R, U M + P + 1), zero for an expert that the block has none for."""
     place = torch.full((count,), -1, device=experts.device)
     place[block.experts] = torch.arange(len(block.experts), device=experts.device)
     rows = place[experts]
-    both = torch.cat([block.matrix[rows], block.right[rows].unsqueeze(-1)], dim=-1)
-    return torch.where((rows >= 0)[:, None, None], both, 0.0)
+    every = torch.cat([block.matrix[rows], block.shared[rows], block.right[rows].unsqueeze(-1)], dim=-1)
+    return torch.where((rows >= 0)[:, None, None], every, 0.0)

@@ -30,7 +30,7 @@ class Experts(Solver):
         boxes, degree: the shape of the expansion; one constant on the whole domain before ``solve``.
 
     Raises:
-        InputError: the problem has unknown coefficients, or integral or interface conditions.
+        InputError: the problem has interface conditions, or an integral condition beside measurements in time.
 
     Attributes:
         choices: what ``solve`` chose.
@@ -41,9 +41,7 @@ class Experts(Solver):
 
     name = "experts"
 
-    def __init__(
-        self, problem: Problem, *, boxes: int = 1, degree: int = 0, device: torch.device | str | None = None
-    ) -> None:
+    def __init__(self, problem: Problem, *, boxes: int = 1, degree: int = 0, device: torch.device | str | None = None) -> None:
         problem.validate()
         _check(problem)
         super().__init__(problem, {INTERIOR: 1024} | dict.fromkeys(problem.named_conditions(), 256))
@@ -52,6 +50,10 @@ class Experts(Solver):
         self.register_buffer("low", low)
         self.register_buffer("high", high)
         self.weights = nn.Parameter(low.new_zeros(boxes, len(problem.unknowns), modes))
+        self._coefficients = problem.parameters()
+        self.raw_coefficients = nn.ParameterDict(
+            {name: nn.Parameter(p.to_raw(low.new_tensor(p.start))) for name, p in self._coefficients.items()}
+        )
         self.degree, self.dimension = degree, d
         self.choices: dict[str, Any] = {}
         self._estimate: dict[str, float] | None = None
@@ -69,8 +71,10 @@ class Experts(Solver):
         found = outcome.last
         self.low, self.high = found.expansion.boxes.low, found.expansion.boxes.high
         self.weights = nn.Parameter(found.expansion.coefficients)
+        for raw, value in zip(self.raw_coefficients.values(), found.raw, strict=True):
+            raw.data = value
         self.degree = found.expansion.basis.degree
-        self._estimate = outcome.estimate
+        self._estimate = None if levels.measured(self.problem) else outcome.estimate
         self.choices = {
             "experts": len(self.low),
             "degree": self.degree,
@@ -88,7 +92,7 @@ class Experts(Solver):
         return fields_of(self.expansion(points, list(indices)), self.problem.unknowns, self.problem.coordinates, indices)
 
     def residuals(self, batch: Batch) -> dict[str, Tensor]:
-        problem, interior = self.problem, batch[INTERIOR].coordinates
+        problem, interior = self.problem.bind(self.coefficients()), batch[INTERIOR].coordinates
         residuals = problem.residuals(self.jets(interior, problem.derivatives[INTERIOR]), interior)
         for name, condition in self.conditions(problem).items():
             points, indices = batch[name], problem.derivatives[name]
@@ -97,13 +101,20 @@ class Experts(Solver):
         return residuals
 
     def fields(self, points: Tensor) -> dict[str, Tensor]:
-        indices = self.problem.derivatives.get("derived", MultiIndexSet((), self.dimension))
+        problem = self.problem.bind(self.coefficients())
+        indices = problem.derivatives.get("derived", MultiIndexSet((), self.dimension))
         with torch.no_grad():
             jets = self.jets(points, indices)
-            return {name: jet.value for name, jet in jets.items()} | self.problem.derived_fields(jets, points)
+            return {name: jet.value for name, jet in jets.items()} | problem.derived_fields(jets, points)
+
+    def coefficients(self) -> dict[str, Tensor]:
+        return {name: p.from_raw(self.raw_coefficients[name]) for name, p in self._coefficients.items()}
 
     def error_estimate(self) -> dict[str, float] | None:
-        """Relative L2 error of every unknown as ``solve`` estimated it, without a reference; None before."""
+        """Relative L2 error of every unknown as ``solve`` estimated it, without a reference.
+
+        None before, and for problems with measurements, whose noise it cannot know.
+        """
         return self._estimate
 
     def configuration(self) -> dict[str, Any]:
@@ -115,26 +126,25 @@ class Experts(Solver):
         return cls(problem, **configuration)
 
     def _name_terms(self) -> None:
-        generator = torch.Generator().manual_seed(0)
+        generator, problem = torch.Generator().manual_seed(0), self.problem.bind(self.coefficients())
         batch = {
-            name: condition.sample(self.problem, 2, generator).to(self.device)
-            for name, condition in self.conditions(self.problem).items()
+            name: condition.sample(problem, 2, generator).to(self.device)
+            for name, condition in self.conditions(problem).items()
         }
         self.term_points = {}
         with torch.no_grad():
             interior = self.problem.domain.sample(2, generator, device=self.device)
             jets = self.jets(interior, self.problem.derivatives[INTERIOR])
-            self.term_points |= dict.fromkeys(self.problem.residuals(jets, interior), INTERIOR)
-            for name, condition in self.conditions(self.problem).items():
-                fields = self.jets(batch[name].coordinates, self.problem.derivatives[name])
-                self.term_points |= dict.fromkeys(condition.residuals(self.problem, fields, batch[name], fields), name)
+            self.term_points |= dict.fromkeys(problem.residuals(jets, interior), INTERIOR)
+            for name, condition in self.conditions(problem).items():
+                fields = self.jets(batch[name].coordinates, problem.derivatives[name])
+                self.term_points |= dict.fromkeys(condition.residuals(problem, fields, batch[name], fields), name)
         self.term_kinds = {t: "equation" if key == INTERIOR else "condition" for t, key in self.term_points.items()}
 
 
 def _check(problem: Problem) -> None:
-    if problem.parameters():
-        names = ", ".join(problem.parameters())
-        raise InputError(f"experts cannot fit the unknown coefficients {names}; use solver='pinn'")
     for name, condition in problem.named_conditions().items():
-        if isinstance(condition, Integral | Interface):
+        if isinstance(condition, Interface):
             raise InputError(f"experts cannot impose the condition {name!r}; use solver='pinn'")
+        if isinstance(condition, Integral) and problem.time is not None and levels.measured(problem):
+            raise InputError(f"experts cannot impose {name!r} together with measurements in time; use solver='pinn'")

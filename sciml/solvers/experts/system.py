@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,9 +13,10 @@ from torch import Tensor
 from sciml.problem import Periodic, Problem
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes, faces
+from sciml.solvers.experts.integrals import totals
 from sciml.solvers.experts.placement import Evaluate, terms
 from sciml.solvers.experts.skeleton import Skeleton, traces
-from sciml.solvers.experts.terms import Block
+from sciml.solvers.experts.terms import Block, Measured, State
 from sciml.solvers.experts.tiling import Tiling
 
 RIDGE = 1e-11  # on the coefficients of boxes that the boundary cuts: what they do outside is left open
@@ -22,23 +26,29 @@ SHORTEST = 1 / 64  # part of a Gauss-Newton step
 
 @dataclass(frozen=True)
 class Solved:
-    """Coefficients (n, U, M), the root of the sum of squares, iterations, and whether they settled."""
+    """What Gauss-Newton found, after how many iterations, and whether they settled."""
 
-    coefficients: Tensor
-    residual: float
+    state: State
     iterations: int
     settled: bool
+
+
+class Score(NamedTuple):
+    """Expected misfit of a new measurement, unknowns that the ``number`` measurements determine."""
+
+    misfit: float
+    freedom: float
+    number: int
 
 
 class System:
     """Least squares for the expansions of all unknowns on ``boxes``; arguments as for ``placement.terms``."""
 
-    def __init__(
-        self, problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, before: Evaluate | None = None
-    ) -> None:
+    def __init__(self, problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, before: Evaluate | None = None) -> None:
         self.boxes, self.basis = boxes, basis
         self.shape = len(boxes), len(problem.unknowns), len(basis)
         self.terms = terms(problem, tiling, boxes, basis, WEIGHT, before)
+        self.measurements = [term for term in self.terms if isinstance(term, Measured)]
         self._cut = tiling.cut(boxes).nonzero()[:, 0]
         periods = {c.coordinate for c in problem.named_conditions().values() if isinstance(c, Periodic)}
         low, high = problem.domain.bounds
@@ -48,39 +58,66 @@ class System:
             found = tiling.clipped(faces(boxes, axis, period))
             if len(found):
                 coupled.append(traces(problem, boxes, found, basis, WEIGHT))
-        self.skeleton = Skeleton(boxes, self.shape[1] * self.shape[2], coupled)
+        columns, shared = self.shape[1] * self.shape[2], len(problem.parameters())
+        self.skeleton = Skeleton(boxes, columns, coupled, totals(problem, tiling, boxes, basis, WEIGHT), shared)
 
-    def residual(self, coefficients: Tensor) -> float:
+    def residual(self, state: State) -> float:
         """Root of the sum of squares of everything that should vanish."""
-        parts = [term.residuals(coefficients).square().sum() for term in self.terms]
-        parts.append(self.skeleton.jumps(coefficients.flatten(1)).square().sum())
+        parts = [term.residuals(state).square().sum() for term in self.terms]
+        parts.append(self.skeleton.jumps(state.coefficients.flatten(1)).square().sum())
         return float(torch.stack(parts).sum().sqrt())
 
-    def step(self, coefficients: Tensor) -> Tensor:
-        """The minimiser of the sum of squares linearised at ``coefficients``."""
-        blocks = [term.assemble(coefficients) for term in self.terms]
+    def step(self, state: State, errors: Sequence[Tensor] | None = None) -> State:
+        """The minimiser of the sum of squares linearised at ``state``; ``errors`` are added to the measurements."""
+        blocks = [term.assemble(state) for term in self.terms]
+        if errors is not None:
+            added = iter(errors)
+            blocks = [
+                replace(block, right=block.right + term.packed(next(added))) if term in self.measurements else block
+                for term, block in zip(self.terms, blocks, strict=True)
+            ]
         if len(self._cut):
-            eye = RIDGE * torch.eye(self.skeleton.columns).to(coefficients)
-            blocks.append(Block(self._cut, eye.expand(len(self._cut), -1, -1), eye.new_zeros(len(self._cut), len(eye))))
-        return self.skeleton.solve(blocks).reshape(self.shape)
+            n, eye = len(self._cut), RIDGE * torch.eye(self.skeleton.columns).to(state.coefficients)
+            none = eye.new_zeros(n, len(eye), self.skeleton.shared + 1)
+            blocks.append(Block(self._cut, eye.expand(n, -1, -1), none[..., :-1], none[..., -1]))
+        found = self.skeleton.solve(blocks)
+        return State(found.coefficients.reshape(self.shape), found.shared)
 
-    def solve(self, start: Tensor | None = None, linear: bool = False, tolerance: float = 1e-10, limit: int = 12) -> Solved:
+    def score(self, state: State) -> Score:
+        """How well a solution predicts measurements that it does not know, by generalised cross-validation.
+
+        Source: Golub, Heath & Wahba, Technometrics 21 (1979) 215; Girard, Numer. Math. 56 (1989) 1, for the trace of the
+        derivative of predictions by measurements from one random disturbance of all.
+        """
+        misfits = [term.residuals(state) / term.scale for term in self.measurements]
+        generator = torch.Generator().manual_seed(0)
+        signs = [(2.0 * torch.randint(2, m.shape, generator=generator) - 1).to(m) for m in misfits]
+        moved, still = self.step(state, signs), self.step(state)
+        freedom, number = 0.0, sum(m.numel() for m in misfits)
+        for term, sign in zip(self.measurements, signs, strict=True):
+            freedom += float((sign * (term.residuals(moved) - term.residuals(still)) / term.scale).sum())
+        squared = sum(float(m.square().sum()) for m in misfits)
+        return Score(math.sqrt(squared * number) / max(number - freedom, 1e-300), freedom, number)
+
+    def solve(self, start: State, linear: bool = False, tolerance: float = 1e-10, limit: int = 12) -> Solved:
         """Gauss-Newton with step halving from ``start``, until a step changes less than ``tolerance`` of the unknowns."""
-        current = self.boxes.low.new_zeros(self.shape) if start is None else start
+        current = start
         if linear:
             found = self.step(current)
-            return Solved(found, self.residual(found), 1, bool(torch.isfinite(found).all()))
+            return Solved(found, 1, bool(torch.isfinite(found.coefficients).all()))
         for iteration in range(1, limit + 1):
-            change = self.step(current) - current
+            found = self.step(current)
+            change = State(found.coefficients - current.coefficients, found.shared - current.shared)
             residual, length = self.residual(current), 1.0  # both by the weights of this step
-            while not self.residual(current + length * change) <= (1 + 1e-6) * residual:
+            while not self.residual(current.moved(change, length)) <= (1 + 1e-6) * residual:
                 length /= 2
                 if length < SHORTEST:
                     break
-            small = float(change.norm()) <= tolerance * float(current.norm() + change.norm())
+            moved, size = float(change.coefficients.norm()), float(current.coefficients.norm())
+            small = moved <= tolerance * (size + moved)
             if length < SHORTEST and not small:
-                return Solved(current, residual, iteration, False)
-            current = current + (length if length >= SHORTEST else 1.0) * change
+                return Solved(current, iteration, False)
+            current = current.moved(change, length if length >= SHORTEST else 1.0)
             if small:
-                return Solved(current, self.residual(current), iteration, True)
-        return Solved(current, self.residual(current), limit, False)
+                return Solved(current, iteration, True)
+        return Solved(current, limit, False)

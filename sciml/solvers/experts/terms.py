@@ -8,28 +8,45 @@ its operator on the scale of the expert, so that all residuals are as large as t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from sciml.jets import Jet, MultiIndexSet
+from sciml.jets import MultiIndexSet
 from sciml.problem import Problem
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
-from sciml.solvers.experts.linearise import fields_of, linearise
+from sciml.solvers.experts.linearise import Residuals, bound, equations_at, fields_of, linearise
 
-Function = Callable[[Mapping[str, Jet], Tensor], Mapping[str, Tensor]]
-"""Residual vectors by name from the jets of the unknowns and the points (N, d)."""
+
+class State(NamedTuple):
+    """All that is solved for: ``coefficients`` (n, U, M) of the experts, and what they share (P,).
+
+    Shared are the raw values of the problem's unknown coefficients.
+    """
+
+    coefficients: Tensor
+    shared: Tensor
+
+    def moved(self, change: State, length: float = 1.0) -> State:
+        return State(self.coefficients + length * change.coefficients, self.shared + length * change.shared)
 
 
 @dataclass(frozen=True)
 class Block:
-    """Rows of every expert in ``experts`` (n,): ``matrix`` (n, R, U M) and ``right`` (n, R); unused rows are zero."""
+    """Rows of some experts; unused ones are zero.
+
+    Attributes:
+        experts: (n,).
+        matrix, shared, right: of the coefficients (n, R, U M), of what is shared (n, R, P), right-hand side (n, R).
+    """
 
     experts: Tensor
     matrix: Tensor
+    shared: Tensor
     right: Tensor
 
 
@@ -44,24 +61,23 @@ class Term(ABC):
     root: Tensor
     scale: Tensor
 
-    def __init__(self, problem: Problem, function: Function, points: Tensor, owner: Tensor, indices: MultiIndexSet) -> None:
-        self.problem, self.function, self.points, self.owner, self.indices = problem, function, points, owner, indices
+    def __init__(self, problem: Problem, function: Residuals, owner: Tensor, indices: MultiIndexSet) -> None:
+        self.problem, self.function, self.owner, self.indices = problem, function, owner, indices
 
     @abstractmethod
     def jets(self, coefficients: Tensor) -> Tensor:
         """Derivatives (U, S, N) of the expansion with ``coefficients`` (n, U, M)."""
 
     @abstractmethod
-    def assemble(self, coefficients: Tensor) -> Block:
-        """The rows linearised at ``coefficients``, for the new coefficients themselves."""
+    def assemble(self, state: State) -> Block:
+        """The rows linearised at ``state``, for the new state itself."""
 
-    def linearised(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Slopes (E, U, S, N) and values (E, N) of the residuals at the jets ``values`` (U, S, N)."""
-        problem = self.problem
-        found = linearise(
-            lambda fields: self.function(fields, self.points), values, problem.unknowns, problem.coordinates, self.indices
-        )
-        return torch.stack([r.slopes for r in found.values()]), torch.stack([r.value for r in found.values()])
+    def linearised(self, values: Tensor, shared: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Derivatives by jets (E, U, S, N) and by what is shared (E, N, P), and what their sum with the unknowns equals."""
+        found = linearise(self.function, self.problem, values, self.indices, shared).values()
+        slopes, by_shared = torch.stack([r.slopes for r in found]), torch.stack([r.shared for r in found])
+        right = (slopes * values).sum((1, 2)) + by_shared @ shared - torch.stack([r.value for r in found])
+        return slopes, by_shared, right
 
     def weigh(self, slopes: Tensor, sizes: Tensor, experts: int) -> None:
         """Fix the weights (E, N) of the rows, from the slopes and the ``sizes`` (S, N) of 1 / h^s."""
@@ -70,23 +86,24 @@ class Term(ABC):
         largest = strength.new_zeros(len(strength), experts).scatter_reduce(1, owner, strength, "amax")
         self.scale = (torch.where(largest > 0, 1 / largest, 0.0)).gather(1, owner) * self.root
 
-    def residuals(self, coefficients: Tensor) -> Tensor:
+    def residuals(self, state: State) -> Tensor:
         """What should vanish (E, N), with the weights of the last assembly."""
         problem = self.problem
-        fields = fields_of(self.jets(coefficients), problem.unknowns, problem.coordinates, self.indices)
-        return torch.stack(list(self.function(fields, self.points).values())) * self.scale
+        fields = fields_of(self.jets(state.coefficients), problem.unknowns, problem.coordinates, self.indices)
+        return torch.stack(list(self.function(bound(problem, state.shared), fields).values())) * self.scale
 
 
 class Interior(Term):
     """The equations at the same reference points ``z`` (Q, d), weights (Q,), in each of ``experts``."""
 
     def __init__(
-        self, problem: Problem, function: Function, boxes: Boxes, experts: Tensor, basis: Legendre,
-        z: Tensor, weights: Tensor, indices: MultiIndexSet,
+        self, problem: Problem, boxes: Boxes, experts: Tensor, basis: Legendre, z: Tensor, weights: Tensor,
+        indices: MultiIndexSet,
     ) -> None:  # fmt: skip
         chosen = boxes[experts]
         owner = experts.repeat_interleave(len(z))
-        super().__init__(problem, function, chosen.points(z).reshape(-1, boxes.dimension), owner, indices)
+        points = chosen.points(z).reshape(-1, boxes.dimension)
+        super().__init__(problem, equations_at(points), owner, indices)
         self.experts, self.count, self.n, self.q = experts, len(boxes), len(experts), len(z)
         self.reference = basis.jets(z, list(indices))
         self.sizes = powers(chosen.half, list(indices))
@@ -96,9 +113,8 @@ class Interior(Term):
         values = torch.einsum("num,sqm->usnq", coefficients[self.experts], self.reference)
         return (values * self.sizes[None, :, :, None]).flatten(2)
 
-    def assemble(self, coefficients: Tensor) -> Block:
-        values = self.jets(coefficients)
-        slopes, value = self.linearised(values)
+    def assemble(self, state: State) -> Block:
+        slopes, shared, right = self.linearised(self.jets(state.coefficients), state.shared)
         sizes = self.sizes[:, :, None].expand(-1, -1, self.q).flatten(1)
         self.weigh(slopes, sizes, self.count)
         equations = len(slopes)
@@ -106,22 +122,26 @@ class Interior(Term):
         # (Q, n E U, S) @ (Q, S, M): all experts share the basis at a reference point
         left = weighted.permute(4, 3, 0, 1, 2).reshape(self.q, -1, slopes.shape[2])
         rows = (left @ self.reference.transpose(0, 1)).reshape(self.q, self.n, equations, slopes.shape[1], -1)
-        right = ((slopes * values).sum((1, 2)) - value) * self.scale
         return Block(
             self.experts,
             rows.permute(1, 2, 0, 3, 4).reshape(self.n, equations * self.q, -1),
-            right.reshape(equations, self.n, self.q).transpose(0, 1).reshape(self.n, -1),
+            self._by_expert(shared * self.scale[:, :, None]),
+            self._by_expert(right * self.scale),
         )
+
+    def _by_expert(self, rows: Tensor) -> Tensor:
+        """(E, n Q, ...) -> (n, E Q, ...)."""
+        return rows.reshape(len(rows), self.n, self.q, *rows.shape[2:]).transpose(0, 1).flatten(1, 2)
 
 
 class Scattered(Term):
     """Residuals at ``points`` (N, d) in the experts ``owner`` (N,), with quadrature ``weights`` (N,)."""
 
     def __init__(
-        self, problem: Problem, function: Function, boxes: Boxes, basis: Legendre, points: Tensor, owner: Tensor,
+        self, problem: Problem, function: Residuals, boxes: Boxes, basis: Legendre, points: Tensor, owner: Tensor,
         weights: Tensor, indices: MultiIndexSet,
     ) -> None:  # fmt: skip
-        super().__init__(problem, function, points, owner, indices)
+        super().__init__(problem, function, owner, indices)
         self.count, self.root = len(boxes), boxes.weights[owner] * weights.sqrt()
         self.sizes = powers(boxes.half[owner], list(indices))
         self.table = basis.jets(boxes.local(points, owner), list(indices)) * self.sizes[:, :, None]
@@ -129,14 +149,22 @@ class Scattered(Term):
     def jets(self, coefficients: Tensor) -> Tensor:
         return torch.einsum("num,snm->usn", coefficients[self.owner], self.table)
 
-    def assemble(self, coefficients: Tensor) -> Block:
-        values = self.jets(coefficients)
-        slopes, value = self.linearised(values)
+    def assemble(self, state: State) -> Block:
+        slopes, shared, right = self.linearised(self.jets(state.coefficients), state.shared)
         self.weigh(slopes, self.sizes, self.count)
         rows = torch.einsum("eusn,snm->enum", slopes * self.scale[:, None, None], self.table).flatten(2)
-        right = ((slopes * values).sum((1, 2)) - value) * self.scale
-        experts, matrix, packed = pack(self.owner.repeat(len(slopes)), rows.flatten(0, 1), right.flatten())
-        return Block(experts, matrix, packed)
+        every = torch.cat([rows, shared * self.scale[:, :, None], (right * self.scale)[:, :, None]], dim=2).flatten(0, 1)
+        experts, packed = pack(self.owner.repeat(len(slopes)), every)
+        matrix, by_shared, last = packed.split([rows.shape[2], shared.shape[2], 1], dim=2)
+        return Block(experts, matrix, by_shared, last.squeeze(2))
+
+
+class Measured(Scattered):
+    """Measurements: rows of their own kind, whose right-hand sides carry errors."""
+
+    def packed(self, values: Tensor) -> Tensor:
+        """Right-hand sides (n, R) in the block's order from ``values`` (E, N)."""
+        return pack(self.owner.repeat(len(values)), (values * self.scale).flatten()[:, None])[1].squeeze(2)
 
 
 def powers(half: Tensor, indices: Sequence[tuple[int, ...]]) -> Tensor:
@@ -145,14 +173,13 @@ def powers(half: Tensor, indices: Sequence[tuple[int, ...]]) -> Tensor:
     return (-(orders @ half.log().T)).exp()
 
 
-def pack(owner: Tensor, rows: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows (N, C) and right-hand sides (N,) by owner: owners (n,), (n, R, C) and (n, R), filled up with zeros."""
+def pack(owner: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (N, C) by owner: owners (n,) and (n, R, C), filled up with zeros."""
     order = owner.argsort(stable=True)
     experts, counts = owner[order].unique_consecutive(return_counts=True)
     number = torch.repeat_interleave(torch.arange(len(experts), device=owner.device), counts)
     place = torch.arange(len(owner), device=owner.device) - (counts.cumsum(0) - counts)[number]
     most = int(counts.max()) if len(counts) else 0
-    matrix = rows.new_zeros(len(experts), most, rows.shape[1])
-    packed = right.new_zeros(len(experts), most)
-    matrix[number, place], packed[number, place] = rows[order], right[order]
-    return experts, matrix, packed
+    packed = rows.new_zeros(len(experts), most, rows.shape[1])
+    packed[number, place] = rows[order]
+    return experts, packed

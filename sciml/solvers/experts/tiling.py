@@ -12,6 +12,7 @@ from sciml.problem import Problem
 from sciml.solvers.experts.boxes import Boxes, Faces, grid
 
 PROBES = {1: 129, 2: 33, 3: 13}  # along each axis of a box, to see where it is inside
+SAMPLES = 65  # along a line, to see where it enters and leaves
 ASIDE = 1e-6  # how far from its sides the outermost ones are: those may be on the boundary
 
 
@@ -64,39 +65,33 @@ class Tiling:
         if self.is_box or not len(faces):
             return faces
         along = [a for a in self.axes if a != faces.axis]
-        ends = torch.linspace(-1, 1, 65 if len(along) == 1 else PROBES[len(along)])
-        z = self._reference(along, ends, faces.low)
-        inside = self._inside(Boxes(faces.low, faces.high).points(z))
-        if len(along) != 1:
-            return self._subset(faces, inside.any(1).nonzero()[:, 0], faces.low, faces.high)
-        axis = along[0]
-        t = (z[:, axis] + 1) / 2
-        change = torch.nn.functional.pad(inside.int(), (1, 1)).diff(dim=1)  # 1 where a run begins, -1 after its end
+        if len(along) == 1:
+            rows, low, high = self.segments(faces.low, faces.high, along[0])
+        else:
+            z = self._reference(along, torch.linspace(-1, 1, PROBES[len(along)]), faces.low)
+            rows = self.inside(Boxes(faces.low, faces.high).points(z)).any(1).nonzero()[:, 0]
+            low, high = faces.low[rows], faces.high[rows]
+        return Faces(faces.axis, faces.below[rows], faces.above[rows], low, high, faces.shift[rows])
+
+    def segments(self, low: Tensor, high: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The parts inside of the lines from ``low`` to ``high`` (n, d) along ``axis``: line (m,) and both ends (m, d)."""
+        line = torch.linspace(0, 1, SAMPLES).to(low)
+        points = low[:, None] + line[:, None] * (high - low)[:, None]
+        inside = self.inside(points)
+        change = torch.nn.functional.pad(inside.int(), (1, 1)).diff(dim=1)  # 1 where a part begins, -1 after its end
         rows, first = (change == 1).nonzero().unbind(1)
         last = (change == -1).nonzero()[:, 1] - 1
         wide = last > first
         rows, first, last = rows[wide], first[wide], last[wide]
-        start = self._crossing(faces, rows, axis, t[(first - 1).clamp(min=0)], t[first])
-        stop = self._crossing(faces, rows, axis, t[(last + 1).clamp(max=len(t) - 1)], t[last])
-        low, high = faces.low[rows].clone(), faces.high[rows].clone()
-        low[:, axis], high[:, axis] = (
-            faces.low[rows, axis] + s * (faces.high - faces.low)[rows, axis] for s in (start, stop)
-        )
-        return self._subset(faces, rows, low, high, index=False)
-
-    def _crossing(self, faces: Faces, rows: Tensor, axis: int, outside: Tensor, inside: Tensor) -> Tensor:
-        """Where, as a fraction of the face, the boundary lies between two fractions."""
-        width = (faces.high - faces.low)[rows, axis]
-        start, end = (((faces.low + faces.high) / 2)[rows] for _ in range(2))
-        start[:, axis] = faces.low[rows, axis] + outside * width
-        end[:, axis] = faces.low[rows, axis] + inside * width
-        return (self._between(start, end)[:, axis] - faces.low[rows, axis]) / width
+        start = self._between(points[rows, (first - 1).clamp(min=0)], points[rows, first])
+        stop = self._between(points[rows, (last + 1).clamp(max=SAMPLES - 1)], points[rows, last])
+        return rows, start, stop
 
     def _between(self, outside: Tensor, inside: Tensor) -> Tensor:
         """The last points inside on the way from ``inside`` to ``outside``, both (N, d), by bisection."""
         for _ in range(45):
             middle = (outside + inside) / 2
-            within = self._inside(middle[:, None])
+            within = self.inside(middle)[:, None]
             outside, inside = torch.where(within, outside, middle), torch.where(within, middle, inside)
         return inside
 
@@ -105,7 +100,7 @@ class Tiling:
         z = self.probed(boxes)[1]
         n, dimension = PROBES[len(self.axes)], len(self.axes)
         points = boxes.points(z).reshape(len(boxes), *(n,) * dimension, -1)
-        inside = self._inside(points.reshape(len(boxes), -1, points.shape[-1])).reshape(points.shape[:-1])
+        inside = self.inside(points)
         found, owners = [], []
         for line in range(1, dimension + 1):
             here, there = inside.narrow(line, 0, n - 1), inside.narrow(line, 1, n - 1)
@@ -120,16 +115,11 @@ class Tiling:
         normals[:, self.axes] = torch.nn.functional.normalize(slopes[:, self.axes], dim=1)
         return crossings.detach(), normals, torch.cat(owners)
 
-    @staticmethod
-    def _subset(faces: Faces, rows: Tensor, low: Tensor, high: Tensor, index: bool = True) -> Faces:
-        low, high = (low[rows], high[rows]) if index else (low, high)
-        return Faces(faces.axis, faces.below[rows], faces.above[rows], low, high, faces.shift[rows])
-
     def probed(self, boxes: Boxes) -> tuple[Tensor, Tensor]:
         """Reference points z (Q, d), and which of them are inside in each of ``boxes``, (n, Q)."""
         n = PROBES[len(self.axes)]
         z = self._reference(self.axes, torch.linspace(-1, 1, n) * (1 - ASIDE), boxes.low)
-        return self._inside(boxes.points(z)), z
+        return self.inside(boxes.points(z)), z
 
     def _reference(self, axes: Sequence[int], line: Tensor, like: Tensor) -> Tensor:
         """A grid (Q, d) in the reference box from ``line`` along each of ``axes``, in the middle of all others."""
@@ -137,9 +127,9 @@ class Tiling:
         z[:, list(axes)] = torch.cartesian_prod(*(line.to(like),) * len(axes)).reshape(len(z), -1)
         return z
 
-    def _inside(self, points: Tensor) -> Tensor:
-        """Which of ``points`` (n, Q, d) are inside, (n, Q)."""
-        return self.domain.contains(points.reshape(-1, points.shape[-1]), tolerance=self.tiny).reshape(points.shape[:2])
+    def inside(self, points: Tensor) -> Tensor:
+        """Which of ``points`` (..., d) are inside or on the boundary."""
+        return self.domain.contains(points.reshape(-1, points.shape[-1]), tolerance=self.tiny).reshape(points.shape[:-1])
 
 
 def _distinct(values: Tensor) -> Tensor:

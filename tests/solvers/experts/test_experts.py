@@ -139,11 +139,6 @@ def test_the_run_folder_tells_what_was_chosen(tmp_path, blank_pictures):
     assert metrics["error_estimate"]["u"] <= 1e-3
 
 
-def test_what_cannot_be_solved_is_refused():
-    with pytest.raises(InputError, match="unknown coefficients diffusivity"):
-        Experts(problems.InverseDiffusion())
-
-
 def test_residuals_are_small_and_differentiable():
     solver, _, _ = solved(problems.Heat(), 1e-6)
     batch = solver.sample(torch.Generator().manual_seed(0))

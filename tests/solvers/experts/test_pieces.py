@@ -11,9 +11,10 @@ from sciml.solvers.experts.adapt import Criterion
 from sciml.solvers.experts.basis import Legendre, gauss, legendre
 from sciml.solvers.experts.boxes import Boxes, faces, grid
 from sciml.solvers.experts.expansion import Expansion, project
-from sciml.solvers.experts.linearise import is_linear, linearise
+from sciml.solvers.experts.linearise import equations_at, is_linear, linearise
 from sciml.solvers.experts.skeleton import dissection
 from sciml.solvers.experts.system import System
+from sciml.solvers.experts.terms import State
 from sciml.solvers.experts.tiling import Tiling
 
 
@@ -76,7 +77,7 @@ def test_linearised_residual_is_the_derivative():
     points, generator = problem.domain.sample(5, torch.Generator().manual_seed(0)), torch.Generator().manual_seed(1)
     state = torch.rand(1, len(indices), 5, dtype=torch.float64, generator=generator)
     step = 1e-6 * torch.rand(state.shape, dtype=torch.float64, generator=generator)
-    residual = lambda s: linearise(lambda f: problem.residuals(f, points), s, ("u",), ("x", "t"), indices)["momentum"]  # noqa: E731
+    residual = lambda s: linearise(equations_at(points), problem, s, indices, s.new_zeros(0))["momentum"]  # noqa: E731
     change = residual(state + step).value - residual(state - step).value
     torch.testing.assert_close(change, 2 * (residual(state).slopes * step).sum((0, 1)), rtol=1e-6, atol=0)
 
@@ -99,11 +100,12 @@ def test_coupled_least_squares_equals_the_dense_one():
     problem, boxes, basis = Helmholtz(), uneven(), Legendre(2, 4)
     boxes = Boxes(boxes.low - line(1, 0), boxes.high - line(1, 0))
     system = System(problem, Tiling(problem, torch.device("cpu")), boxes, basis)
-    found = system.step(boxes.low.new_zeros(system.shape))
+    nothing = boxes.low.new_zeros(0)
+    found = system.step(State(boxes.low.new_zeros(system.shape), nothing)).coefficients
 
     def rows(flat):
         coefficients = flat.reshape(system.shape)
-        parts = [term.residuals(coefficients).flatten() for term in system.terms]
+        parts = [term.residuals(State(coefficients, nothing)).flatten() for term in system.terms]
         return torch.cat([*parts, system.skeleton.jumps(coefficients.flatten(1))])
 
     zero = torch.zeros(found.numel(), dtype=torch.float64)
