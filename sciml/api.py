@@ -58,7 +58,7 @@ def solve(
     """
     recipe = get_solver(solver)
     _check(problem, solver, recipe, seconds, steps, seed, options)
-    place = _device(device)
+    place = find_device(device)
     configuration = _configuration(problem, solver, options) | {
         "run": {"seed": seed, "seconds": seconds, "steps": steps, "device": str(place)}
     }
@@ -151,7 +151,8 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _device(device: str | torch.device | None) -> torch.device:
+def find_device(device: str | torch.device | None) -> torch.device:
+    """The device that is meant; the accelerator, where there is one with double precision, for None."""
     if device is None:
         accelerator = torch.accelerator.current_accelerator(check_available=True)
         return accelerator if accelerator is not None and _has_double(accelerator) else torch.device("cpu")
