@@ -152,6 +152,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
+    """The device that is meant; the accelerator, where there is one with double precision, for None."""
     if device is None:
         accelerator = torch.accelerator.current_accelerator(check_available=True)
         return accelerator if accelerator is not None and _has_double(accelerator) else torch.device("cpu")

@@ -8,6 +8,9 @@ from sciml.nn.embedding import FourierFeatures as FourierFeatures
 from sciml.nn.embedding import Normalization as Normalization
 from sciml.nn.embedding import PeriodicEmbedding as PeriodicEmbedding
 from sciml.nn.embedding import coordinate_embedding as coordinate_embedding
+from sciml.nn.encoding import FeatureGrids as FeatureGrids
+from sciml.nn.encoding import LearnedFrequencies as LearnedFrequencies
+from sciml.nn.iterated import IteratedNetwork as IteratedNetwork
 from sciml.nn.linear import RandomWeightFactorization as RandomWeightFactorization
 from sciml.nn.linear import glorot_linear as glorot_linear
 from sciml.nn.mlp import MLP as MLP
@@ -17,7 +20,10 @@ from sciml.nn.pointwise import Pointwise as Pointwise
 
 __all__ = [
     "MLP",
+    "FeatureGrids",
     "FourierFeatures",
+    "IteratedNetwork",
+    "LearnedFrequencies",
     "ModifiedMLP",
     "Normalization",
     "PeriodicEmbedding",

@@ -1,4 +1,4 @@
-"""Activation functions; all are smooth, since a residual differentiates the network more than once."""
+"""Activation functions; all but leaky_relu are smooth, since a residual differentiates the network more than once."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Sine(nn.Module):
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "gelu": nn.GELU,
+    "leaky_relu": nn.LeakyReLU,
     "sigmoid": nn.Sigmoid,
     "silu": nn.SiLU,
     "sine": Sine,

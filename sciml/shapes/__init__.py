@@ -1,5 +1,6 @@
 """Solids from planar cross-sections: reading, reconstruction, surfaces and metrics."""
 
+from sciml.shapes.cross_sections import CrossSections as CrossSections
 from sciml.shapes.cut import load_mesh as load_mesh
 from sciml.shapes.cut import slice_mesh as slice_mesh
 from sciml.shapes.formats import read_contour as read_contour
@@ -25,6 +26,7 @@ from sciml.shapes.viewer import write_viewer as write_viewer
 
 __all__ = [
     "Contour",
+    "CrossSections",
     "Plane",
     "Shape",
     "Slices",

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from sciml.errors import InputError
+from sciml.shapes.cross_sections import MARGIN
 from sciml.shapes.optional import require
 from sciml.shapes.slices import Slices
 from sciml.shapes.surface import extract
 
-MARGIN = 0.1  # of the box in which a solid is looked for, in units of the diagonal of the contours' box
 Points = TypeVar("Points", np.ndarray, Tensor)
 
 
@@ -28,11 +28,13 @@ class Shape:
         slices: what it was reconstructed from; coordinates and units are theirs.
         method: name of the way in which it was.
         fields: (N, 3) -> (N, labels), negative inside, in the order of ``slices.labels``.
+        training: the ``sciml.Result`` of a method that trains.
     """
 
     slices: Slices
     method: str
     fields: Callable[[Tensor], Tensor]
+    training: Any = None
 
     def __repr__(self) -> str:
         return f"Shape({self.slices!r}, method={self.method!r})"

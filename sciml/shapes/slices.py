@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -129,6 +130,25 @@ class Slices:
         """Whether all planes have the same normal, up to its sign."""
         first = self.planes[0].normal
         return all(float(np.linalg.norm(np.cross(first, plane.normal))) < 1e-4 for plane in self.planes)
+
+    @cached_property
+    def ends(self) -> tuple[Plane, ...]:
+        """Empty planes one distance beyond the first and the last of parallel planes; none for others."""
+        if len(self) < 2 or not self.parallel:
+            return ()
+        normal = self.planes[0].normal
+        heights = sorted(float(normal @ plane.normal * plane.offset) for plane in self.planes)
+        return Plane(normal, 2 * heights[0] - heights[1]), Plane(normal, 2 * heights[-1] - heights[-2])
+
+    @property
+    def digest(self) -> str:
+        """A short text that tells cross-sections apart."""
+        found = hashlib.sha256()
+        for plane in self.planes:
+            found.update(np.append(plane.normal, plane.offset).tobytes())
+            for contour in plane.contours:
+                found.update(f"{contour.label} {len(contour.vertices)}".encode() + contour.vertices.tobytes())
+        return found.hexdigest()[:16]
 
     def take(self, planes: Iterable[int]) -> Slices:
         """The cross-sections on some of the planes, by number from 0."""

@@ -4,6 +4,7 @@ from sciml.solvers.experts import Experts as Experts
 from sciml.solvers.hard_constraint import HardConstraintMoE as HardConstraintMoE
 from sciml.solvers.hard_constraint import SoftConstraint as SoftConstraint
 from sciml.solvers.lagrangian import Lagrangian as Lagrangian
+from sciml.solvers.neural_field import NeuralField as NeuralField
 from sciml.solvers.operator import GridOperator as GridOperator
 from sciml.solvers.operator import NeuralOperator as NeuralOperator
 from sciml.solvers.pinn import PINN as PINN
@@ -18,6 +19,7 @@ __all__ = [
     "GridOperator",
     "HardConstraintMoE",
     "Lagrangian",
+    "NeuralField",
     "NeuralOperator",
     "SoftConstraint",
     "Solver",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from sciml.shapes import Slices
+    from sciml.shapes import Shape, Slices
 
-PLANES = 15
+PLANES, PRESET = 15, "fast"
 
 
 def command(
@@ -26,31 +26,54 @@ def command(
     planes: Annotated[
         int | None, typer.Option(help=f"Parallel planes that a mesh is cut by along its longest axis; {PLANES} by default.")
     ] = None,
-    method: Annotated[str, typer.Option(help="auto, rbf (any planes) or linear (parallel planes).")] = "auto",
+    method: Annotated[
+        str, typer.Option(help="orex (a neural field), rbf (any planes), linear (parallel planes) or auto.")
+    ] = "auto",
+    preset: Annotated[
+        str | None, typer.Option(help="Size of the neural field: fast (the default), default or paper.")
+    ] = None,
     reference: Annotated[
         Path | None, typer.Option(metavar="MESH", help="The true surface; the mesh itself when FILE is one.")
     ] = None,
     resolution: Annotated[int, typer.Option(help="Cells along the longest side of the surface's box.")] = 128,
-    seconds: Annotated[float | None, typer.Option(help="Budget of a method that trains; rbf and linear need none.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Budget of the training; rbf and linear need none.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    device: Annotated[str | None, typer.Option(help="Where to train, such as cpu or cuda:1.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the run; runs/FILE-METHOD by default.")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue the training in this folder.")] = None,
 ) -> None:
     """Reconstruct solids from planar cross-sections; write meshes, metrics, a picture and a viewer."""
     from rich.console import Console
 
     from sciml import io, run, shapes
+    from sciml.api import choose_device
     from sciml.errors import InputError
     from sciml.viz import to_png
 
     if seconds is not None and not seconds > 0:
         raise InputError(f"seconds must be a positive number, got {seconds}")
     slices, truth = _input(file, planes, reference)
-    chosen = shapes.choose(slices, method)
-    folder = out or io.unused_folder(Path("runs") / f"{file.name.partition('.')[0]}-{chosen}")
-    configuration = {"file": str(file), "planes": planes, "method": method, "resolution": resolution}
-    run.start(folder, {"reconstruct": configuration | {"reference": None if reference is None else str(reference)}})
+    trained = method == "auto" and any(value is not None for value in (preset, seconds, resume))
+    chosen = shapes.choose(slices, "orex" if trained else method)
+    if chosen != "orex" and (preset or resume):
+        raise InputError(f"method {chosen!r} does not train: leave out --preset and --resume, or use --method orex")
+    configuration = {
+        "problem": {"name": "cross_sections", "settings": {"file": str(file), "planes": planes, "digest": slices.digest}},
+        "solver": {"name": chosen, "options": {"preset": preset or PRESET} if chosen == "orex" else {}},
+        "run": {"seed": seed, "seconds": seconds},
+        "surface": {"resolution": resolution, "reference": None if reference is None else str(reference)},
+    }
+    folder = out or resume or io.unused_folder(Path("runs") / f"{file.name.partition('.')[0]}-{chosen}")
+    checkpoint = None if resume is None else run.checkpoint_of(resume, configuration)
+    options: dict[str, Any] = {}
+    if chosen == "orex":
+        options = {"preset": preset or PRESET, "seconds": seconds, "seed": seed, "device": choose_device(device)}
+        options |= {"folder": folder, "resume": checkpoint}
+    if folder != resume:
+        run.start(folder, configuration)
     console, begun = Console(markup=False), time.perf_counter()
-    with console.status(f"{chosen}: {len(slices)} planes") as status:
-        shape = shapes.reconstruct(slices, chosen)
+    shape = _reconstruct(console, slices, chosen, options)
+    with console.status("") as status:
         meshes = {}
         for name in slices.names.values():
             status.update(f"surface of {name}")
@@ -68,6 +91,7 @@ def command(
             "volume": _each({name: float(mesh.volume) for name, mesh in meshes.items()}),
             "resolution": resolution,
             "seconds": spent,
+            **_training(shape, options),
             "repairs": list(slices.repairs),
             "versions": io.versions(),
         }
@@ -80,6 +104,32 @@ def command(
         shapes.write_viewer(folder / "viewer.html", slices, meshes, f"{file.name} by {chosen}")
         io.write_json(folder / "metrics.json", metrics)
     _print(console, metrics, folder)
+
+
+def _reconstruct(console: Any, slices: Slices, method: str, options: dict[str, Any]) -> Shape:
+    from sciml import io, shapes
+
+    if not options:
+        with console.status(f"{method}: {len(slices)} planes"):
+            return shapes.reconstruct(slices, method)
+    shape = shapes.reconstruct(slices, method, **options)  # with a progress bar of its own
+    io.save_weights(shape.training.solver, options["folder"] / "weights.safetensors")
+    return shape
+
+
+def _training(shape: Shape, options: dict[str, Any]) -> dict[str, Any]:
+    """What ``metrics.json`` says of a method that trains."""
+    result = shape.training
+    if result is None:
+        return {}
+    return {
+        "preset": options["preset"],
+        "seed": options["seed"],
+        "device": str(options["device"]),
+        "steps": result.steps,
+        "training_seconds": result.seconds,
+        "stop_reason": result.stop_reason,
+    }
 
 
 def _input(file: Path, planes: int | None, reference: Path | None) -> tuple[Slices, Any]:
@@ -120,7 +170,7 @@ def _print(console: Any, metrics: dict[str, Any], folder: Path) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    names = ("method", "slice_iou", "euler", "volume", "iou", "chamfer", "hausdorff", "repairs", "seconds")
+    names = ("method", "slice_iou", "euler", "volume", "iou", "chamfer", "hausdorff", "repairs", "stop_reason", "seconds")
     for name in names:
         if metrics.get(name) not in (None, []):
             table.add_row(name.replace("_", " "), as_text(metrics[name]))

@@ -17,10 +17,10 @@ from sciml.geometry.facets import Segments
 from sciml.shapes.loops import resample
 from sciml.shapes.slices import Plane, Slices
 
-OFFSET = 0.01  # from a contour to the points beside it, in units of half the diagonal of the label's box
+OFFSET = 0.005  # from a contour to the points beside it, in units of half the diagonal of the label's box
 MARGIN = 0.25  # of the box of points that are known to be outside, in units of the box's own size
 RIDGE = 1e-6
-SHARE = 0.2  # of the points that lie on the planes away from the contours
+SHARE = 0.05  # of the points that lie on the planes away from the contours
 BLOCK = 2**12  # points evaluated together
 
 
@@ -28,6 +28,7 @@ def rbf(slices: Slices, points: int = 3000) -> Callable[[Tensor], Tensor]:
     """A field (N, 3) -> (N, labels), negative inside: one dense system a label.
 
     The values are signed distances to the nearest contour: zero on it, exact beside it, and a lower bound elsewhere.
+    Parallel planes are continued by an empty one at either end.
 
     Args:
         points: about how many centres a label gets; time grows with their square and cube.
@@ -51,13 +52,14 @@ class _Column:
         self.centre, self.scale = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
         self.half = np.maximum((high - low) / 2, 0.1 * self.scale) / self.scale
         step = spacing(slices, label, points) / self.scale
+        planes = [*slices.planes, *slices.ends]
         outlines = [
-            [resample(self._inward(c.vertices), step) for c in plane.contours if c.label == label] for plane in slices.planes
+            [resample(self._inward(c.vertices), step) for c in plane.contours if c.label == label] for plane in planes
         ]
         tree = cKDTree(np.concatenate([loop for loops in outlines for loop in loops]))
-        side = max(2, round((SHARE * points / len(slices)) ** 0.5))
+        side = max(2, round((SHARE * points / len(planes)) ** 0.5))
         places, values = [], []
-        for plane, loops in zip(slices.planes, outlines, strict=True):
+        for plane, loops in zip(planes, outlines, strict=True):
             p, v = self._on_plane(plane, label, loops, tree, side)
             places.append(p)
             values.append(v)

@@ -1,0 +1,111 @@
+"""Neural fields between cross-sections, by preset."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sciml.errors import InputError, nearest
+from sciml.optim import Adam, ExponentialDecay
+from sciml.problem import Problem
+from sciml.shapes.cross_sections import CrossSections
+from sciml.solvers.neural_field import Level, NeuralField
+from sciml.training import Phase, Result, Trainer
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Sizes of a run.
+
+    Attributes:
+        steps: of every level of sampling.
+        samples: points on the planes at every level.
+        levels: widths from coarse to fine, in units of half the diagonal of the contours' box.
+        target: "distance" or "indicator", see ``OnPlanes``.
+        solver: options of ``NeuralField``.
+        learning_rate, decay: at the start, and what is left of it at the end.
+    """
+
+    steps: tuple[int, ...]
+    samples: int
+    levels: tuple[float, ...] = (1 / 32, 1 / 48, 1 / 64)
+    target: str = "distance"
+    solver: dict[str, Any] = field(default_factory=dict)
+    learning_rate: float = 5e-3
+    decay: float = 0.02
+    dtype: torch.dtype = torch.float32
+
+
+PRESETS = {
+    "fast": Preset((200, 200, 200), 30_000),
+    "default": Preset(
+        (600, 600, 600), 90_000, solver={"centres": 8000, "points": 4096, "grids": (8, 16, 32, 64, 96), "network": {"width": 64}},
+    ),
+    # the paper's sizes: labels alone, no first estimate, double precision; hours without an accelerator
+    "paper": Preset(
+        (600, 600, 1200, 1200, 1800, 2400), 65_536, tuple(0.5**k for k in (4, 5, 5, 6, 6, 7)), "indicator",
+        {"centres": 0, "points": 16_384, "frequencies": 5, "network": {"steps": 10, "hidden": 32, "width": 64, "depth": 7, "activation": "leaky_relu", "scale": 1.0}}, 1e-2, 1e-3, torch.float64,
+    ),
+}  # fmt: skip
+
+
+def neural_field(
+    problem: Problem,
+    *,
+    seconds: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    device: torch.device | None = None,
+    folder: str | Path | None = None,
+    resume: str | Path | None = None,
+    progress: bool = True,
+    callbacks: Sequence[Any] = (),
+    loggers: Sequence[Any] = (),
+    preset: str | Preset = "fast",
+) -> Result:
+    """Neural field between planar cross-sections, refined from coarse to fine (OReX); for shapes only.
+
+    Args:
+        problem: ``CrossSections``; its points on the planes are drawn anew as the preset says.
+        seconds, steps: at most; every level gets its share. The preset's steps unless given.
+        preset: "fast" (minutes on two cores), "default", "paper" (the sizes of the paper), or sizes of one's own.
+
+    The remaining arguments are those of ``sciml.solve``.
+
+    Raises:
+        InputError: another kind of problem, or an unknown preset.
+    """
+    if isinstance(preset, str):
+        if preset not in PRESETS:
+            raise InputError(f"there is no preset {preset!r}; {nearest(preset, PRESETS)}")
+        preset = PRESETS[preset]
+    if isinstance(problem, CrossSections):
+        problem = CrossSections(problem.slices, preset.samples, preset.levels, preset.target, seed)
+    solver = NeuralField(
+        problem, generator=torch.Generator().manual_seed(seed), dtype=preset.dtype, device=device, **preset.solver
+    )
+    trainer = Trainer(
+        _phases(preset, steps, seconds), callbacks, loggers, seconds=seconds, folder=folder, seed=seed, progress=progress
+    )
+    return trainer.fit(solver, resume=resume)
+
+
+def _phases(preset: Preset, steps: int | None, seconds: float | None) -> list[Phase]:
+    """One a level, at learning rates that fall throughout."""
+    total, done, phases = sum(preset.steps), 0, []
+    for level, own in enumerate(preset.steps):
+        share, rate = own / total, preset.learning_rate * preset.decay ** (done / total)
+        count = own if steps is None else max(1, math.floor(steps * share))
+        phases.append(
+            Phase(
+                Adam(rate), steps=count, seconds=None if seconds is None else seconds * share,
+                schedule=ExponentialDecay(preset.decay, count / share), sampler=Level(level=level), name=f"level {level + 1}",
+            )
+        )  # fmt: skip
+        done += own
+    return phases
