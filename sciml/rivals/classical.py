@@ -106,12 +106,14 @@ def _newton(equations: Equations, values: np.ndarray, linear: bool, deadline: fl
     """Damped Newton's or Gauss-Newton's method from ``values``, and whether it converged."""
     matrix, residual = equations(values)
     for _ in range(ITERATIONS):
-        step = -_solved(matrix, residual)
+        size = abs(matrix).max(axis=1).toarray()[:, 0]
+        scale = 1 / np.where(size > 0, size, 1)  # an equation then weighs less the finer the grid, a condition does not
+        step = -_solved(sparse.diags(scale) @ matrix, scale * residual)
         if linear or np.linalg.norm(step) <= TOLERANCE * np.linalg.norm(values):
             return values + step, bool(np.isfinite(step).all())
         for length in 0.5 ** np.arange(6):
             ahead, residual_ahead = equations(values + length * step)
-            if np.linalg.norm(residual_ahead) < np.linalg.norm(residual):
+            if np.linalg.norm(scale * residual_ahead) < np.linalg.norm(scale * residual):
                 break
         else:
             break

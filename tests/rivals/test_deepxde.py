@@ -6,12 +6,9 @@ import subprocess
 import sys
 
 import pytest
-import torch
 
-from problems import Cavity, Heat, InverseDiffusion
+from problems import Heat, InverseDiffusion
 from sciml.errors import InputError
-from sciml.problem import INTERIOR, Periodic, sample_batch
-from sciml.registry import get_problem
 from sciml.rivals import RIVALS
 
 # What DeepXDE computes for a problem with its own geometry, conditions and derivatives, beside the translation.
