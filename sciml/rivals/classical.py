@@ -78,7 +78,7 @@ def solve(problem: Problem, seconds: float, seed: int = 0) -> Outcome:
         started = time.perf_counter()
         equations = Equations(problem, cells)
         deadline = began + seconds if found else math.inf
-        values, converged, iterations = _newton(equations, _sample(problem, equations, start), linear, deadline)
+        values, converged, iterations = _newton(equations, _guess(equations, start, linear), linear, deadline)
         start = None  # what did not converge is no guess for the next grid
         if converged:
             splines = [equations.grid.spline(part) for part in values.reshape(len(problem.unknowns), -1)]
@@ -95,32 +95,35 @@ def solve(problem: Problem, seconds: float, seed: int = 0) -> Outcome:
     return Outcome(Solution(problem, solution).relative_l2 or {}, spent, f"{found} cells an axis")
 
 
-def _sample(problem: Problem, equations: Equations, solution: GridSolution | None) -> np.ndarray:
-    """The coarser solution at the nodes (U N,), zeros without one."""
-    points = equations.grid.points.numpy()
-    if solution is None:
-        return np.zeros(len(problem.unknowns) * len(points))
-    return np.concatenate([spline(points) for spline in solution.splines.values()])
+def _guess(equations: Equations, solution: GridSolution | None, linear: bool) -> np.ndarray:
+    """The coarser solution at the nodes (U N,); without one zeros, or the initial values at all times."""
+    problem, grid = equations.problem, equations.grid
+    if solution is not None:
+        return np.concatenate([spline(grid.points.numpy()) for spline in solution.splines.values()])
+    zeros = np.zeros(len(problem.unknowns) * len(grid.points))
+    if linear or problem.time is None:
+        return zeros
+    matrix, residual = equations(zeros)
+    first = -_factorised(matrix)(residual)  # linear conditions hold after one step
+    axis = 1 + problem.coordinates.index(problem.time)
+    fields = first.reshape(len(problem.unknowns), *grid.shape)
+    return np.broadcast_to(fields.take([0], axis), fields.shape).reshape(-1)
 
 
-def _newton(
-    equations: Equations, values: np.ndarray, linear: bool, deadline: float
-) -> tuple[np.ndarray, bool, int]:
+def _newton(equations: Equations, values: np.ndarray, linear: bool, deadline: float) -> tuple[np.ndarray, bool, int]:
     """Newton's or Gauss-Newton's method from ``values``; with the result, whether it converged and its iterations.
 
     A step is halved until the next one, by the same Jacobian, is shorter (Deuflhard's natural monotonicity test).
     """
     matrix, residual = equations(values)
     for iteration in range(1, ITERATIONS + 1):
-        size = abs(matrix).max(axis=1).toarray()[:, 0]
-        scale = 1 / np.where(size > 0, size, 1)  # an equation then weighs less the finer the grid, a condition does not
-        solver = _factorised(sparse.csr_matrix(sparse.diags(scale) @ matrix))
-        step = -solver(scale * residual)
+        solver = _factorised(matrix)
+        step = -solver(residual)
         if linear or np.linalg.norm(step) <= TOLERANCE * np.linalg.norm(values):
             return values + step, bool(np.isfinite(step).all()), iteration
         for length in 0.5 ** np.arange(HALVINGS):
             ahead = equations(values + length * step)
-            if np.linalg.norm(solver(scale * ahead[1])) <= (1 - length / 4) * np.linalg.norm(step):
+            if np.linalg.norm(solver(ahead[1])) <= (1 - length / 4) * np.linalg.norm(step):
                 break
         else:
             break
@@ -133,16 +136,19 @@ def _newton(
 def _factorised(matrix: sparse.csr_matrix) -> Callable[[np.ndarray], np.ndarray]:
     """Solves for least squares, by elimination in the matrix itself where it is square and regular."""
     rows, columns = matrix.shape
+    size = abs(matrix).max(axis=1).toarray()[:, 0]
+    scale = 1 / np.where(size > 0, size, 1)  # an equation then weighs less the finer the grid, a condition does not
+    matrix = sparse.csr_matrix(sparse.diags(scale) @ matrix)
     if rows == columns:
         try:
             factors = splu(matrix.tocsc())
-            if np.isfinite(factors.solve(np.ones(rows))).all():
-                return factors.solve
+            if np.isfinite(factors.solve(scale)).all():
+                return lambda right: factors.solve(scale * right)
         except RuntimeError:  # exactly singular
             pass
     normal = (matrix.T @ matrix).tocsc()
     shift = 1e-13 * normal.diagonal().max()  # keeps what the equations leave open, such as a pressure's constant
-    factors = splu(
+    root = splu(
         normal + shift * sparse.identity(columns, format="csc"),
         permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True},
     )  # fmt: skip
@@ -150,7 +156,7 @@ def _factorised(matrix: sparse.csr_matrix) -> Callable[[np.ndarray], np.ndarray]
     def solve(right: np.ndarray) -> np.ndarray:
         found = np.zeros(columns)
         for _ in range(3):  # refined, as the normal equations square the condition and the shift moves the solution
-            found = found + factors.solve(matrix.T @ (right - matrix @ found))
+            found = found + root.solve(matrix.T @ (scale * right - matrix @ found))
         return found
 
     return solve
