@@ -8,6 +8,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,18 +57,14 @@ def bench(
     described = describe(problem)
     asked = {"solver": solver, "rivals": list(rivals), "seconds": seconds, "seeds": seeds}
     run.start(folder, {"problem": described, "bench": asked})
-    ways: dict[str, tuple[Callable[[int], Outcome], int]] = {
-        solver: (lambda seed: _ours(problem, solver, seconds, seed), seeds)
-    }
-    for name in rivals:
-        rival = RIVALS[name]
-        ways[name] = (lambda seed, rival=rival: rival.solve(problem, seconds, seed), seeds if rival.random else 1)
+    ways: dict[str, tuple[Callable[[Problem, float, int], Outcome], int]] = {solver: (partial(_ours, solver), seeds)}
+    ways |= {name: (RIVALS[name].solve, seeds if RIVALS[name].random else 1) for name in rivals}
     runs: list[dict[str, Any]] = []
     metrics: dict[str, Any] = {}
     for name, (solve, count) in ways.items():
         for seed in range(count):
             report(f"{name}, seed {seed}: {seconds:g} s")
-            runs.append({"solver": name, "seed": seed} | _measured(solve, seed))
+            runs.append({"solver": name, "seed": seed} | _measured(solve, problem, seconds, seed))
             report(f"{name}, seed {seed}: {_result(runs[-1])}")
             summary = summarise(runs)
             metrics = {
@@ -126,18 +123,18 @@ def table(metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
-def _ours(problem: Problem, solver: str, seconds: float, seed: int) -> Outcome:
+def _ours(solver: str, problem: Problem, seconds: float, seed: int) -> Outcome:
     began = time.perf_counter()
     solution = api.solve(problem, solver, seconds=seconds, seed=seed, progress=False)
     spent = time.perf_counter() - began
     return Outcome(solution.relative_l2 or {}, spent)
 
 
-def _measured(solve: Callable[[int], Outcome], seed: int) -> dict[str, Any]:
+def _measured(solve: Callable[[Problem, float, int], Outcome], problem: Problem, seconds: float, seed: int) -> dict[str, Any]:
     """The error of the worst field, None without a finite solution, with what else is known of the run."""
     began = time.perf_counter()
     try:
-        outcome = solve(seed)
+        outcome = solve(problem, seconds, seed)
     except SciMLError as error:
         spent = time.perf_counter() - began
         refused = isinstance(error, InputError)

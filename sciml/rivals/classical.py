@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,8 @@ from sciml.solvers.experts.linearise import is_linear
 COARSEST = 16  # cells along every axis
 GROWTH = {1: 2, 2: 8, 3: 64}  # in time, of elimination by nested dissection on a grid twice as fine
 MOST = {1: 10**6, 2: 600_000, 3: 120_000}  # values at once, by the memory that elimination takes
-ITERATIONS, TOLERANCE = 20, 1e-7
+ITERATIONS, HALVINGS, TOLERANCE = 20, 8, 1e-7
+EXPECTED = 4  # iterations from the solution on the grid before
 
 
 @dataclass(frozen=True)
@@ -77,15 +78,15 @@ def solve(problem: Problem, seconds: float, seed: int = 0) -> Outcome:
         started = time.perf_counter()
         equations = Equations(problem, cells)
         deadline = began + seconds if found else math.inf
-        values, converged = _newton(equations, _sample(problem, equations, start), linear, deadline)
+        values, converged, iterations = _newton(equations, _guess(equations, start, linear), linear, deadline)
         start = None  # what did not converge is no guess for the next grid
         if converged:
             splines = [equations.grid.spline(part) for part in values.reshape(len(problem.unknowns), -1)]
             start = GridSolution(problem, dict(zip(problem.unknowns, splines, strict=True)))
             found, solution = cells, start
         now = time.perf_counter()
-        too_long = now - began + GROWTH[dimension] * (now - started) > seconds
-        if too_long or len(values) * 2**dimension > MOST[dimension]:
+        ahead = GROWTH[dimension] * (now - started) * (1 if linear else EXPECTED / iterations)
+        if now - began + ahead > seconds or len(values) * 2**dimension > MOST[dimension]:
             break
         cells *= 2
     if solution is None:
@@ -94,51 +95,71 @@ def solve(problem: Problem, seconds: float, seed: int = 0) -> Outcome:
     return Outcome(Solution(problem, solution).relative_l2 or {}, spent, f"{found} cells an axis")
 
 
-def _sample(problem: Problem, equations: Equations, solution: GridSolution | None) -> np.ndarray:
-    """The coarser solution at the nodes (U N,), zeros without one."""
-    points = equations.grid.points.numpy()
-    if solution is None:
-        return np.zeros(len(problem.unknowns) * len(points))
-    return np.concatenate([spline(points) for spline in solution.splines.values()])
+def _guess(equations: Equations, solution: GridSolution | None, linear: bool) -> np.ndarray:
+    """The coarser solution at the nodes (U N,); without one zeros, or the initial values at all times."""
+    problem, grid = equations.problem, equations.grid
+    if solution is not None:
+        return np.concatenate([spline(grid.points.numpy()) for spline in solution.splines.values()])
+    zeros = np.zeros(len(problem.unknowns) * len(grid.points))
+    if linear or problem.time is None:
+        return zeros
+    matrix, residual = equations(zeros)
+    first = -_factorised(matrix)(residual)  # linear conditions hold after one step
+    axis = 1 + problem.coordinates.index(problem.time)
+    fields = first.reshape(len(problem.unknowns), *grid.shape)
+    return np.broadcast_to(fields.take([0], axis), fields.shape).reshape(-1)
 
 
-def _newton(equations: Equations, values: np.ndarray, linear: bool, deadline: float) -> tuple[np.ndarray, bool]:
-    """Damped Newton's or Gauss-Newton's method from ``values``, and whether it converged."""
+def _newton(equations: Equations, values: np.ndarray, linear: bool, deadline: float) -> tuple[np.ndarray, bool, int]:
+    """Newton's or Gauss-Newton's method from ``values``; with the result, whether it converged and its iterations.
+
+    A step is halved until the next one, by the same Jacobian, is shorter (Deuflhard's natural monotonicity test).
+    """
     matrix, residual = equations(values)
-    for _ in range(ITERATIONS):
-        step = -_solved(matrix, residual)
+    for iteration in range(1, ITERATIONS + 1):
+        solver = _factorised(matrix)
+        step = -solver(residual)
         if linear or np.linalg.norm(step) <= TOLERANCE * np.linalg.norm(values):
-            return values + step, bool(np.isfinite(step).all())
-        for length in 0.5 ** np.arange(6):
-            ahead, residual_ahead = equations(values + length * step)
-            if np.linalg.norm(residual_ahead) < np.linalg.norm(residual):
+            return values + step, bool(np.isfinite(step).all()), iteration
+        for length in 0.5 ** np.arange(HALVINGS):
+            ahead = equations(values + length * step)
+            if np.linalg.norm(solver(ahead[1])) <= (1 - length / 4) * np.linalg.norm(step):
                 break
         else:
             break
-        values, matrix, residual = values + length * step, ahead, residual_ahead
+        values, (matrix, residual) = values + length * step, ahead
         if time.perf_counter() > deadline:
             break
-    return values, False
+    return values, False, iteration
 
 
-def _solved(matrix: sparse.csr_matrix, right: np.ndarray) -> np.ndarray:
-    """The least-squares solution, by elimination in the matrix itself where it is square and regular."""
+def _factorised(matrix: sparse.csr_matrix) -> Callable[[np.ndarray], np.ndarray]:
+    """Solves for least squares, by elimination in the matrix itself where it is square and regular."""
     rows, columns = matrix.shape
+    size = abs(matrix).max(axis=1).toarray()[:, 0]
+    scale = 1 / np.where(size > 0, size, 1)  # an equation then weighs less the finer the grid, a condition does not
+    matrix = sparse.csr_matrix(sparse.diags(scale) @ matrix)
     if rows == columns:
         try:
-            found = splu(matrix.tocsc()).solve(right)
-            if np.isfinite(found).all():
-                return found
+            factors = splu(matrix.tocsc())
+            if np.isfinite(factors.solve(scale)).all():
+                return lambda right: factors.solve(scale * right)
         except RuntimeError:  # exactly singular
             pass
     normal = (matrix.T @ matrix).tocsc()
     shift = 1e-13 * normal.diagonal().max()  # keeps what the equations leave open, such as a pressure's constant
-    factors = splu(normal + shift * sparse.identity(columns, format="csc"), permc_spec="MMD_AT_PLUS_A",
-                   diag_pivot_thresh=0.0, options={"SymmetricMode": True})  # fmt: skip
-    found = np.zeros(columns)
-    for _ in range(3):  # refined, as the normal equations square the condition and the shift moves the solution
-        found = found + factors.solve(matrix.T @ (right - matrix @ found))
-    return found
+    root = splu(
+        normal + shift * sparse.identity(columns, format="csc"),
+        permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True},
+    )  # fmt: skip
+
+    def solve(right: np.ndarray) -> np.ndarray:
+        found = np.zeros(columns)
+        for _ in range(3):  # refined, as the normal equations square the condition and the shift moves the solution
+            found = found + root.solve(matrix.T @ (scale * right - matrix @ found))
+        return found
+
+    return solve
 
 
 classical = Rival(solve, random=False)

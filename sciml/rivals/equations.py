@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,9 +16,10 @@ from sciml.geometry import Domain, Interval, Product
 from sciml.jets import Jet, MultiIndexSet
 from sciml.problem import INTERIOR, Condition, Constraint, Dirichlet, Initial, Neumann, Periodic, Points, Problem, Robin
 from sciml.rivals.grid import Grid
-from sciml.solvers.experts.linearise import linearise
+from sciml.solvers.experts.linearise import Residuals, linearise
 
 Boundary = Dirichlet | Neumann | Robin | Constraint
+OnFace = Boundary | Initial
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class _Term:
     """Residuals at some of the nodes: their derivative matrices (n, N), and the residuals (n,) from the jets there."""
 
     matrices: list[sparse.csr_matrix]
-    residuals: Callable[[Mapping[str, Jet]], Mapping[str, Tensor]]
+    residuals: Residuals
     indices: MultiIndexSet
 
 
@@ -45,10 +46,11 @@ class Equations:
         axes = (problem.coordinates.index(c.coordinate) for c in conditions.values() if isinstance(c, Periodic))
         self.grid = Grid(low, high, cells, frozenset(axes))
         replaced, terms = self._faces(conditions)
-        self.terms = [self._term(np.flatnonzero(~replaced), INTERIOR, self._equations), *terms]
+        points = self.grid.points[~replaced]
+        self.terms = [self._term(~replaced, INTERIOR, lambda fields: problem.residuals(fields, points)), *terms]
 
     def __call__(self, values: np.ndarray) -> tuple[sparse.csr_matrix, np.ndarray]:
-        """Jacobian (R, U N) and residuals (R,) at ``values`` (U N,), every row of the Jacobian of maximum norm one."""
+        """Jacobian (R, U N) and residuals (R,) at ``values`` (U N,)."""
         problem, fields = self.problem, values.reshape(len(self.problem.unknowns), -1)
         blocks, right = [], []
         for term in self.terms:
@@ -61,10 +63,7 @@ class Equations:
                 ]
                 blocks.append(sparse.hstack(rows, format="csr"))
                 right.append(item.value.numpy())
-        matrix, residual = sparse.vstack(blocks, format="csr"), np.concatenate(right)
-        size = abs(matrix).max(axis=1).toarray()[:, 0]
-        scale = sparse.diags(1 / np.where(size > 0, size, 1))
-        return scale @ matrix, scale @ residual
+        return sparse.vstack(blocks, format="csr"), np.concatenate(right)
 
     def _faces(self, conditions: Mapping[str, Condition]) -> tuple[np.ndarray, list[_Term]]:
         """At which nodes (N,) conditions take the place of the equations, and the terms of the conditions.
@@ -77,19 +76,19 @@ class Equations:
         faces = [(axis, 0) for axis in time_axes] + [(axis, end) for axis in problem.space_axes for end in (0, 1)]
         terms = []
         for axis, end in faces:
-            held = {name: c for name, c in conditions.items() if self._holds(c, axis, end)}
+            held = {name: c for name, c in conditions.items() if isinstance(c, OnFace) and self._holds(c, axis, end)}
             nodes = grid.face(axis, end) & ~taken
             if not held or not nodes.any():
                 continue
             taken |= nodes
-            if sum(len(c.values) for c in held.values()) >= len(problem.unknowns):  # type: ignore[attr-defined]
+            if sum(len(c.values) for c in held.values()) >= len(problem.unknowns):
                 replaced |= nodes
             points = grid.points[nodes]
             normals = torch.zeros_like(points)
             normals[:, axis] = 2.0 * end - 1.0
             for name, condition in held.items():
                 residuals = partial(_imposed, problem, condition, Points(points, normals=normals))
-                terms.append(self._term(np.flatnonzero(nodes), name, lambda _, residuals=residuals: residuals))
+                terms.append(self._term(nodes, name, residuals))
         return replaced, terms
 
     def _holds(self, condition: Condition, axis: int, end: int) -> bool:
@@ -105,13 +104,9 @@ class Equations:
         distance = float(problem.domain.boundary_distance(centre[None], condition.on))
         return distance <= 1e-9 * float(high[axis] - low[axis])
 
-    def _term(self, nodes: np.ndarray, key: str, residuals: Callable[[Tensor], Callable[..., Mapping[str, Tensor]]]) -> _Term:
+    def _term(self, nodes: np.ndarray, key: str, residuals: Residuals) -> _Term:
         indices = self.problem.derivatives[key]
-        matrices = [self.grid.derivative(index)[nodes] for index in indices]
-        return _Term(matrices, residuals(self.grid.points[nodes]), indices)
-
-    def _equations(self, points: Tensor) -> Callable[[Mapping[str, Jet]], Mapping[str, Tensor]]:
-        return lambda fields: self.problem.residuals(fields, points)
+        return _Term([self.grid.derivative(index)[nodes] for index in indices], residuals, indices)
 
 
 def check(problem: Problem) -> None:
@@ -121,7 +116,7 @@ def check(problem: Problem) -> None:
     if not _is_box(problem.domain):
         raise InputError(f"finite differences need a box, not {problem.domain!r}")
     for name, condition in problem.named_conditions().items():
-        if not isinstance(condition, Boundary | Initial | Periodic):
+        if not isinstance(condition, OnFace | Periodic):
             raise InputError(f"finite differences cannot impose the condition {name!r}")
 
 

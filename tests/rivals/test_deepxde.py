@@ -1,17 +1,15 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 
 import pytest
-import torch
 
-from problems import Cavity, Heat, InverseDiffusion
+from problems import Heat, InverseDiffusion
 from sciml.errors import InputError
-from sciml.problem import INTERIOR, Periodic, sample_batch
-from sciml.registry import get_problem
 from sciml.rivals import RIVALS
 
 # What DeepXDE computes for a problem with its own geometry, conditions and derivatives, beside the translation.
@@ -55,12 +53,52 @@ print(json.dumps(losses))
 """
 
 
-def test_the_translation_has_the_losses_of_a_hand_written_problem(pytestconfig):
-    environment = os.environ | {"DDE_BACKEND": "pytorch", "PYTHONPATH": str(pytestconfig.rootpath)}
-    done = subprocess.run([sys.executable, "-c", COMPARED], env=environment, capture_output=True, text=True, check=False)
+# Conditions with images, and with several terms: their mean squares for given fields.
+CONDITIONS = """
+import json, math
+import numpy as np, torch
+from problems import Convection, Wave
+from sciml.problem import INTERIOR, sample_batch
+from sciml.rivals.translation import Translation
+
+def mean_squares(problem, field):
+    conditions = problem.named_conditions()
+    sizes = {INTERIOR: 5} | dict.fromkeys(conditions, 20)
+    batch = sample_batch(problem, conditions, sizes, torch.Generator().manual_seed(0))
+    imposed = Translation(problem, batch, {}).conditions()
+    points = [condition.collocation_points(None) for condition in imposed]
+    inputs = torch.tensor(np.vstack(points)).requires_grad_()
+    outputs = field(*inputs.unbind(1))[:, None]
+    ends = np.cumsum([0, *map(len, points)])
+    errors = [c.error(None, inputs, outputs, a, b) for c, a, b in zip(imposed, ends[:-1], ends[1:])]
+    return dict(zip(conditions, [float(e.square().mean()) for e in errors]))
+
+convection, wave = Convection(), Wave()
+print(json.dumps([
+    mean_squares(convection, lambda x, t: convection.exact(x, t)["u"]),
+    mean_squares(convection, lambda x, t: x),
+    mean_squares(wave, lambda x, t: wave.exact(x, t)["u"] + 3 * t),
+]))
+"""
+
+
+def printed(script, root):
+    environment = os.environ | {"DDE_BACKEND": "pytorch", "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    theirs, ours = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_the_translation_has_the_losses_of_a_hand_written_problem(pytestconfig):
+    theirs, ours = printed(COMPARED, pytestconfig.rootpath)
     assert len(theirs) == 3 and ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_conditions_with_images_and_with_several_terms(pytestconfig):
+    exact, ramp, moving = printed(CONDITIONS, pytestconfig.rootpath)
+    assert set(exact) == {"initial_u", "periodic_x"} and max(exact.values()) < 1e-20
+    assert ramp["periodic_x"] == pytest.approx((2 * math.pi) ** 2)
+    assert moving["initial_u_u_t"] == pytest.approx(9.0)  # the slope's, added to that of the value, zero
 
 
 def test_a_run_leaves_this_process_alone(tmp_path, monkeypatch, pytestconfig):

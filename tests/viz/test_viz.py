@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from sciml.viz import plot_convergence, plot_fields, to_png
+from sciml.viz import plot_comparison, plot_convergence, plot_fields, to_png
 
 
 def fields(**sizes):
@@ -89,3 +89,11 @@ def test_no_global_state_of_matplotlib(monkeypatch):
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
     plot_fields(fields(x=9, y=7))
     assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_a_comparison_has_a_bar_at_the_median_and_a_dot_a_run():
+    (panel,) = plot_comparison({"a": [1e-3, 1e-1, 1e-2], "b": [None]}).axes
+    assert [bar.get_height() for bar in panel.patches] == [1e-2]
+    assert sorted(panel.lines[0].get_ydata()) == [1e-3, 1e-2, 1e-1]
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["a", "b"]
+    assert panel.get_yscale() == "log" and [text.get_text() for text in panel.texts] == ["none"]

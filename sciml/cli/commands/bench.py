@@ -33,11 +33,15 @@ def command(
     instance = get_problem(problem, pairs(settings or [], "nu=0.01"))
     console = Console(stderr=True, markup=False, highlight=False)
     with console.status("") as status:
+
+        def report(line: str) -> None:
+            status.update(line)
+            console.print(line, soft_wrap=True)
+
         metrics = bench(
             instance, solver, [name.strip() for name in rivals.split(",") if name.strip()],
             seconds=seconds, seeds=seeds, folder=out,
-            command=shlex.join(["sciml", *sys.argv[1:]]),
-            report=lambda line: (status.update(line), console.print(line, soft_wrap=True)),
+            command=shlex.join(["sciml", *sys.argv[1:]]), report=report,
         )  # fmt: skip
     _print(metrics, out)
 
