@@ -8,13 +8,25 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sciml.geometry import Domain
 from sciml.jets import MultiIndex, MultiIndexSet
-from sciml.problem import INTERIOR, Condition, Initial, Integral, Observations, Periodic, Points, Problem, concatenate
+from sciml.problem import (
+    INTERIOR,
+    Condition,
+    Initial,
+    Integral,
+    Interface,
+    Observations,
+    Periodic,
+    Points,
+    Problem,
+    concatenate,
+)
 from sciml.solvers.experts.basis import Legendre, gauss
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.linearise import Residuals, equations_at, residuals_of
 from sciml.solvers.experts.terms import Interior, Measured, Scattered, Term
-from sciml.solvers.experts.tiling import Tiling
+from sciml.solvers.experts.tiling import Tiling, normals
 
 OBSERVED = 0.01  # weight of measurements over the equations: they choose among solutions, and do not bend them
 
@@ -46,18 +58,19 @@ def terms(
         z, weights = gauss(basis.degree + 1, boxes.dimension, boxes.low)
         result.append(Interior(problem, boxes, whole, basis, z, weights, indices))
     if len(parted):
-        points, owner, weights = _inside(problem, boxes, parted, 2 * len(basis))
+        points, owner, weights = _inside(problem, boxes, parted, 2 * len(basis) * (1 + len(tiling.interfaces)))
         inside = points.coordinates
         result.append(Scattered(problem, equations_at(inside), boxes, basis, inside, owner, weights, indices))
     conditions = problem.named_conditions()
     initial = {name: c for name, c in conditions.items() if isinstance(c, Initial)}
 
     def add(
-        placed: Placed, residuals: Residuals, indices: MultiIndexSet, kind: type[Scattered] = Scattered, weight: float = weight
-    ) -> None:
+        placed: Placed, residuals: Residuals, indices: MultiIndexSet, kind: type[Scattered] = Scattered,
+        weight: float = weight, everywhere: bool = False,
+    ) -> None:  # fmt: skip
         if len(placed.owner):
             points, squared = placed.points.coordinates, weight**2 * placed.weights
-            result.append(kind(problem, residuals, boxes, basis, points, placed.owner, squared, indices))
+            result.append(kind(problem, residuals, boxes, basis, points, placed.owner, squared, indices, everywhere))
 
     for name, condition in conditions.items():
         if name in initial or isinstance(condition, Periodic | Integral):  # these couple boxes
@@ -65,6 +78,9 @@ def terms(
         if isinstance(condition, Observations):
             placed = _observed(problem, boxes, condition)
             add(placed, residuals_of(name, placed.points), problem.derivatives[name], Measured, OBSERVED)
+        elif isinstance(condition, Interface):
+            placed = _on_interface(problem, tiling, boxes, basis, condition)
+            add(placed, residuals_of(name, placed.points), problem.derivatives[name], everywhere=True)
         else:
             placed = _on_boundary(problem, tiling, boxes, basis, condition)
             add(placed, residuals_of(name, placed.points), problem.derivatives[name])
@@ -149,20 +165,42 @@ def _on_boundary(problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre
     """Gauss points of those sides of boxes that lie on the condition's part of the boundary, and its points in cut ones."""
     everywhere = torch.arange(len(boxes), device=boxes.low.device)
     parts = [_side(boxes, basis, everywhere, axis, upper) for axis in problem.space_axes for upper in (False, True)]
-    cut = tiling.cut(boxes).nonzero()[:, 0]
-    if len(cut):
-        points, normals, owner = tiling.boundary(boxes[cut])
-        if problem.time is not None:  # at all Gauss points in time
-            steps = gauss(basis.degree + 1, 1, boxes.low)[0][:, 0]
-            axis = problem.coordinates.index(problem.time)
-            points, normals, owner = (item.repeat_interleave(len(steps), 0) for item in (points, normals, owner))
-            centre, half = boxes[cut].centre[owner, axis], boxes[cut].half[owner, axis]
-            points[:, axis] = centre + half * steps.repeat(len(points) // len(steps))
-        parts.append(Placed(Points(points, normals=normals), cut[owner], _shares(owner, len(cut))))
-    placed = _together(parts)
+    placed = _together([*parts, _crossings(problem, tiling, boxes, basis)])
     distance = problem.domain.boundary_distance(placed.points.coordinates, on=getattr(condition, "on", None))
     here = distance <= 2 * tiling.tiny
     return Placed(placed.points[here], placed.owner[here], placed.weights[here])
+
+
+def _on_interface(problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, condition: Interface) -> Placed:
+    """Gauss points of those sides of boxes that lie on the interface, and its points in boxes that it cuts."""
+
+    def distance(points: Tensor) -> Tensor:
+        return condition.shape.signed_distance(points[:, list(problem.space_axes)])
+
+    everywhere = torch.arange(len(boxes), device=boxes.low.device)
+    sides = _together([_side(boxes, basis, everywhere, axis, upper) for axis in problem.space_axes for upper in (False, True)])
+    points = sides.points.coordinates
+    here = distance(points).abs() <= 2 * tiling.tiny
+    outward = normals(distance, points[here], problem.space_axes)
+    placed = _together([
+        Placed(Points(points[here], normals=outward), sides.owner[here], sides.weights[here]),
+        _crossings(problem, tiling, boxes, basis, condition.shape),
+    ])  # fmt: skip
+    inside = condition.between(problem, placed.points.coordinates)
+    return Placed(placed.points[inside], placed.owner[inside], placed.weights[inside])
+
+
+def _crossings(problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, shape: Domain | None = None) -> Placed:
+    """Points of the boundary, or that of ``shape``, in the boxes that it cuts, at all Gauss points in time."""
+    cut = tiling.cut(boxes).nonzero()[:, 0]
+    points, outward, owner = tiling.boundary(boxes[cut], shape)
+    if problem.time is not None:
+        steps = gauss(basis.degree + 1, 1, boxes.low)[0][:, 0]
+        axis = problem.coordinates.index(problem.time)
+        points, outward, owner = (item.repeat_interleave(len(steps), 0) for item in (points, outward, owner))
+        centre, half = boxes[cut].centre[owner, axis], boxes[cut].half[owner, axis]
+        points[:, axis] = centre + half * steps.repeat(len(points) // len(steps))
+    return Placed(Points(points, normals=outward), cut[owner], _shares(owner, len(cut)))
 
 
 def _observed(problem: Problem, boxes: Boxes, condition: Condition) -> Placed:

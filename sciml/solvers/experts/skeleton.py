@@ -41,8 +41,12 @@ class Traces:
     matrix: Tensor
 
 
-def traces(problem: Problem, boxes: Boxes, faces: Faces, basis: Legendre, weight: float) -> Traces:
-    """What the experts at ``faces`` must agree on: derivatives along the axis below the order of the equations."""
+def traces(problem: Problem, boxes: Boxes, faces: Faces, basis: Legendre, weight: float, apart: Tensor) -> Traces:
+    """What the experts at ``faces`` must agree on: derivatives along the axis below the order of the equations.
+
+    Args:
+        apart: unknowns (n, U) that do not exist in or beside a box, and are not coupled there.
+    """
     d, unknowns = boxes.dimension, len(problem.unknowns)
     axis, m = faces.axis, len(faces)
     orders = [max(1, problem.order(u, problem.coordinates[axis])) for u in problem.unknowns]
@@ -65,7 +69,8 @@ def traces(problem: Problem, boxes: Boxes, faces: Faces, basis: Legendre, weight
         start = 0
         for row, order in enumerate(orders):
             part = table[:order].transpose(0, 1).reshape(m, order * q, modes)
-            matrix[side, :, start : start + order * q, row * modes : (row + 1) * modes] = part
+            coupled = ~(apart[faces.below, row] | apart[faces.above, row])
+            matrix[side, :, start : start + order * q, row * modes : (row + 1) * modes] = part * coupled[:, None, None]
             start += order * q
     return Traces(torch.stack([faces.below, faces.above]), matrix)
 
