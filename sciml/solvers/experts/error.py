@@ -53,7 +53,7 @@ def estimate_error(
     """
     if problem.parameters():
         problem = problem.bind(evaluator.coefficients())  # type: ignore[attr-defined]
-    tiling, clock = Tiling(problem, torch.device(device)), Clock(seconds)
+    tiling, clock = Tiling(problem, torch.device(device)), Clock(seconds, device)
     unknown_error = about(problem, evaluator)
     points = problem.domain.sample(COMPARED, torch.Generator().manual_seed(0), method="sobol", device=device)
     zero = MultiIndexSet((), len(problem.coordinates))

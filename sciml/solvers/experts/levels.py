@@ -52,7 +52,7 @@ def solve(
     Raises:
         DivergenceError: not even the coarsest pass succeeds.
     """
-    clock = Clock(seconds)
+    clock = Clock(seconds, device)
     points = problem.domain.sample(COMPARED, torch.Generator().manual_seed(0), method="sobol", device=device)
     last: Pass | None = None
     estimate: dict[str, float] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -41,18 +42,23 @@ class Placed(NamedTuple):
     owner: Tensor
     weights: Tensor
 
+    def only(self, rows: Tensor) -> Placed:
+        return Placed(self.points[rows], self.owner[rows], self.weights[rows])
+
 
 def terms(
-    problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, weight: float, before: Evaluate | None = None
-) -> list[Term]:
-    """The equations in all boxes, and every condition where it holds.
+    problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, weight: float, mine: Tensor,
+    before: Evaluate | None = None,
+) -> list[Term]:  # fmt: skip
+    """The equations in boxes, and every condition where it holds.
 
     Args:
         weight: of the conditions' rows over the equations'.
+        mine: the boxes (n,) that are this process's; measurements are everybody's.
         before: the solution up to the lowest time of the boxes, which replaces the initial conditions.
     """
     cut, indices = tiling.cut(boxes), problem.derivatives[INTERIOR]
-    whole, parted = (~cut).nonzero()[:, 0], cut.nonzero()[:, 0]
+    whole, parted = (mine & ~cut).nonzero()[:, 0], (mine & cut).nonzero()[:, 0]
     result: list[Term] = []
     if len(whole):
         z, weights = gauss(basis.degree + 1, boxes.dimension, boxes.low)
@@ -62,45 +68,38 @@ def terms(
         inside = points.coordinates
         result.append(Scattered(problem, equations_at(inside), boxes, basis, inside, owner, weights, indices))
     conditions = problem.named_conditions()
-    initial = {name: c for name, c in conditions.items() if isinstance(c, Initial)}
 
     def add(
-        placed: Placed, residuals: Residuals, indices: MultiIndexSet, kind: type[Scattered] = Scattered,
-        weight: float = weight, everywhere: bool = False,
+        placed: Placed, residuals: Callable[[Points], Residuals], indices: MultiIndexSet,
+        kind: type[Scattered] = Scattered, weight: float = weight, everywhere: bool = False,
     ) -> None:  # fmt: skip
-        if len(placed.owner):
-            points, squared = placed.points.coordinates, weight**2 * placed.weights
-            result.append(kind(problem, residuals, boxes, basis, points, placed.owner, squared, indices, everywhere))
+        own = placed if kind is Measured else placed.only(mine[placed.owner])
+        if len(own.owner):
+            points, squared = own.points.coordinates, weight**2 * own.weights
+            result.append(kind(problem, residuals(own.points), boxes, basis, points, own.owner, squared, indices, everywhere))
 
     for name, condition in conditions.items():
-        if name in initial or isinstance(condition, Periodic | Integral):  # these couple boxes
-            continue
+        residuals, needed = partial(residuals_of, name), problem.derivatives[name]
         if isinstance(condition, Observations):
-            placed = _observed(problem, boxes, condition)
-            add(placed, residuals_of(name, placed.points), problem.derivatives[name], Measured, OBSERVED)
+            add(_observed(problem, boxes, condition), residuals, needed, Measured, OBSERVED)
         elif isinstance(condition, Interface):
-            placed = _on_interface(problem, tiling, boxes, basis, condition)
-            add(placed, residuals_of(name, placed.points), problem.derivatives[name], everywhere=True)
-        else:
-            placed = _on_boundary(problem, tiling, boxes, basis, condition)
-            add(placed, residuals_of(name, placed.points), problem.derivatives[name])
+            add(_on_interface(problem, tiling, boxes, basis, condition), residuals, needed, everywhere=True)
+        elif isinstance(condition, Initial):
+            if before is None:
+                add(_at_start(problem, boxes, basis), residuals, needed)
+        elif not isinstance(condition, Periodic | Integral):  # those couple boxes
+            add(_on_boundary(problem, tiling, boxes, basis, condition), residuals, needed)
+    if before is not None:
+        add(_at_start(problem, boxes, basis), *_continued(problem, before))
     given = {name for condition in conditions.values() if isinstance(condition, Integral) for name in condition.values}
     loose = [name for name in problem.gauge if name not in given]
     if loose:
-        place = _anchor(problem, boxes, basis)
         zero = MultiIndexSet((), boxes.dimension)
-        add(place, lambda _, f: {name: f[name].value for name in loose}, zero)
-    if initial:
-        placed = _at_start(problem, boxes, basis)
-        if before is None:
-            for name in initial:
-                add(placed, residuals_of(name, placed.points), problem.derivatives[name])
-        else:
-            add(placed, *_continued(problem, before, placed.points.coordinates))
+        add(_anchor(problem, boxes, basis), lambda _: lambda _, f: {name: f[name].value for name in loose}, zero)
     return result
 
 
-def _continued(problem: Problem, before: Evaluate, points: Tensor) -> tuple[Residuals, MultiIndexSet]:
+def _continued(problem: Problem, before: Evaluate) -> tuple[Callable[[Points], Residuals], MultiIndexSet]:
     """Values and time derivatives below the equation's order, equal to those of the solution ``before``."""
     assert problem.time is not None
     axis = problem.coordinates.index(problem.time)
@@ -110,11 +109,13 @@ def _continued(problem: Problem, before: Evaluate, points: Tensor) -> tuple[Resi
         for k in range(problem.order(unknown, problem.time))
     }
     indices = MultiIndexSet((index for _, index in wanted.values()), len(problem.coordinates))
-    known = before(points, list(indices))
-    targets = {
-        name: known[problem.unknowns.index(unknown), indices.position[index]] for name, (unknown, index) in wanted.items()
-    }
-    return lambda _, f: {name: f[u].partial(i) - targets[name] for name, (u, i) in wanted.items()}, indices
+
+    def residuals(points: Points) -> Residuals:
+        known = before(points.coordinates, list(indices))
+        targets = {name: known[problem.unknowns.index(u), indices.position[index]] for name, (u, index) in wanted.items()}
+        return lambda _, f: {name: f[u].partial(i) - targets[name] for name, (u, i) in wanted.items()}
+
+    return residuals, indices
 
 
 def _anchor(problem: Problem, boxes: Boxes, basis: Legendre) -> Placed:
@@ -168,7 +169,7 @@ def _on_boundary(problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre
     placed = _together([*parts, _crossings(problem, tiling, boxes, basis)])
     distance = problem.domain.boundary_distance(placed.points.coordinates, on=getattr(condition, "on", None))
     here = distance <= 2 * tiling.tiny
-    return Placed(placed.points[here], placed.owner[here], placed.weights[here])
+    return placed.only(here)
 
 
 def _on_interface(problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, condition: Interface) -> Placed:
@@ -186,8 +187,7 @@ def _on_interface(problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendr
         Placed(Points(points[here], normals=outward), sides.owner[here], sides.weights[here]),
         _crossings(problem, tiling, boxes, basis, condition.shape),
     ])  # fmt: skip
-    inside = condition.between(problem, placed.points.coordinates)
-    return Placed(placed.points[inside], placed.owner[inside], placed.weights[inside])
+    return placed.only(condition.between(problem, placed.points.coordinates))
 
 
 def _crossings(problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, shape: Domain | None = None) -> Placed:

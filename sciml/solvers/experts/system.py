@@ -11,14 +11,17 @@ import torch
 from torch import Tensor
 
 from sciml.problem import Periodic, Problem
+from sciml.solvers.experts import parallel
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes, faces
+from sciml.solvers.experts.dissection import parts
 from sciml.solvers.experts.expansion import Expansion
 from sciml.solvers.experts.integrals import totals
 from sciml.solvers.experts.placement import Evaluate, terms
-from sciml.solvers.experts.skeleton import Skeleton, traces
+from sciml.solvers.experts.skeleton import Skeleton
 from sciml.solvers.experts.terms import Block, Measured, State
 from sciml.solvers.experts.tiling import Tiling
+from sciml.solvers.experts.traces import traces
 
 RIDGE = 1e-11  # on the coefficients of boxes with parts where an unknown does not exist: what it does there is left open
 WEIGHT = 10.0  # of conditions and jumps over the equations
@@ -48,7 +51,8 @@ class System:
     def __init__(self, problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, before: Evaluate | None = None) -> None:
         self.boxes, self.basis = boxes, basis
         self.shape = len(boxes), len(problem.unknowns), len(basis)
-        self.terms = terms(problem, tiling, boxes, basis, WEIGHT, before)
+        part = parts(boxes.centre, parallel.size())
+        self.terms = terms(problem, tiling, boxes, basis, WEIGHT, part == parallel.rank(), before)
         self.measurements = [term for term in self.terms if isinstance(term, Measured)]
         self._empty, apart = tiling.empty(boxes), tiling.apart(boxes)
         self._loose = (tiling.cut(boxes) | self._empty.any(1)).nonzero()[:, 0]
@@ -61,13 +65,17 @@ class System:
             if len(found):
                 coupled.append(traces(problem, boxes, found, basis, WEIGHT, apart))
         columns, shared = self.shape[1] * self.shape[2], len(problem.parameters())
-        self.skeleton = Skeleton(boxes, columns, coupled, totals(problem, tiling, boxes, basis, WEIGHT), shared)
+        self.skeleton = Skeleton(boxes, columns, coupled, totals(problem, tiling, boxes, basis, WEIGHT), shared, part)
 
     def residual(self, state: State) -> float:
         """Root of the sum of squares of everything that should vanish."""
-        parts = [term.residuals(state).square().sum() for term in self.terms]
-        parts.append(self.skeleton.jumps(state.coefficients.flatten(1)).square().sum())
-        return float(torch.stack(parts).sum().sqrt())
+        own, common = state.shared.new_zeros(()), self.skeleton.jumps(state.coefficients.flatten(1)).square().sum()
+        for term in self.terms:
+            if isinstance(term, Measured):
+                common = common + term.residuals(state).square().sum()
+            else:
+                own = own + term.residuals(state).square().sum()
+        return float((parallel.summed(own) + common).sqrt())
 
     def step(self, state: State, errors: Sequence[Tensor] | None = None) -> State:
         """The minimiser of the sum of squares linearised at ``state``; ``errors`` are added to the measurements."""
