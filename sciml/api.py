@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -155,7 +156,10 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     """The device that is meant; the accelerator, where there is one with double precision, for None."""
     if device is None:
         accelerator = torch.accelerator.current_accelerator(check_available=True)
-        return accelerator if accelerator is not None and _has_double(accelerator) else torch.device("cpu")
+        if accelerator is None or not _has_double(accelerator):
+            return torch.device("cpu")
+        local = os.environ.get("LOCAL_RANK")  # torchrun's processes take one accelerator each
+        return accelerator if local is None else torch.device(accelerator.type, int(local))
     try:
         place = torch.device(device)
         torch.empty(0, device=place)

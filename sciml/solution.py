@@ -218,7 +218,15 @@ class Solution:
     def _evaluate(self, points: Tensor) -> dict[str, Tensor]:
         device, dtype = io.place_of(self.solver)
         chunks = [self.solver.fields(part.to(device=device, dtype=dtype)) for part in points.split(CHUNK)]
-        return {name: torch.cat([chunk[name].detach() for chunk in chunks]).to(points) for name in chunks[0]}
+        fields = {name: torch.cat([chunk[name].detach() for chunk in chunks]).to(points) for name in chunks[0]}
+        return self._where_present(points, fields)
+
+    def _where_present(self, points: Tensor, fields: dict[str, Tensor]) -> dict[str, Tensor]:
+        """NaN where an interface separates a point from an unknown's side."""
+        for name, present in zip(self.problem.unknowns, self.problem.present(points), strict=True):
+            if name in fields:
+                fields[name] = torch.where(present, fields[name], torch.nan)
+        return fields
 
     def _evaluate_inside(self, points: Tensor) -> dict[str, np.ndarray]:
         return self._on_inside(points, lambda p: {name: value.numpy() for name, value in self._evaluate(p).items()})
@@ -233,7 +241,8 @@ class Solution:
 
     def _exact(self, points: Tensor) -> dict[str, np.ndarray]:
         true = self.problem.exact(*points.unbind(-1))  # type: ignore[attr-defined]
-        return {name: torch.as_tensor(value).detach().expand(len(points)).numpy() for name, value in true.items()}
+        fields = {name: torch.as_tensor(value).detach().expand(len(points)) for name, value in true.items()}
+        return {name: value.numpy() for name, value in self._where_present(points, fields).items()}
 
 
 def _offers(problem: Problem, name: str) -> bool:

@@ -8,8 +8,9 @@ condition number. Source: Duff and Reid, ACM TOMS 9 (1983) 302; Davis, ACM TOMS 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -48,7 +49,10 @@ class BlockQR:
         sizes: unknowns of every block.
         ridge: relative to the norm of each column; keeps dependent columns from growing without bound.
         order: elimination order of the blocks; by default a minimum-degree order. A block that no rows outside a front
-            touch any more is eliminated with it.
+            touch any more is eliminated with it. Blocks that it leaves out stay.
+
+    Attributes:
+        rest: the rows that are left for the blocks that stay.
 
     Raises:
         InputError: a row group disagrees with ``sizes``, or a number is not finite.
@@ -68,14 +72,15 @@ class BlockQR:
                 touching[block].add(number)
         self._pivots: list[_Pivot] = []
         self.residual_norm: Tensor = groups[0].right.new_zeros(groups[0].right.shape[1])
-        eliminated: set[int] = set()
-        for block in order if order is not None else minimum_degree(groups, len(sizes)):
+        order = minimum_degree(groups, len(sizes)) if order is None else order
+        eliminated, wanted = set[int](), set(order)
+        for block in order:
             if block in eliminated:
                 continue
             numbers = sorted(touching[block])
             members = [active.pop(number) for number in numbers]
             seen = {b for member in members for b in member.matrices}
-            inside = [block, *sorted(b for b in seen if b != block and touching[b] <= touching[block])]
+            inside = [block, *sorted(b for b in seen & wanted if b != block and touching[b] <= touching[block])]
             pivot, rest = self._eliminate(inside, members, groups[0].right)
             self._pivots.append(pivot)
             eliminated.update(inside)
@@ -88,6 +93,10 @@ class BlockQR:
                     touching[b].add(number)
             else:
                 self.residual_norm = (self.residual_norm**2 + rest.right.square().sum(0)).sqrt()
+        self.rest = [
+            Rows({b: matrix * self._scales[b] for b, matrix in group.matrices.items()}, group.right)
+            for group in active.values()
+        ]
 
     @property
     def condition(self) -> float:
@@ -95,9 +104,13 @@ class BlockQR:
         diagonals = torch.cat([pivot.diagonal.diagonal().abs() for pivot in self._pivots])
         return (diagonals.max() / diagonals.min()).item()
 
-    def solve(self) -> list[Tensor]:
-        """Unknowns (n_block, k) of every block, for the right-hand sides of the rows."""
-        return self._backward([pivot.right for pivot in self._pivots])
+    def solve(self, known: Mapping[int, Tensor] = MappingProxyType({})) -> list[Tensor]:
+        """Unknowns (n_block, k) of every block, for the right-hand sides of the rows.
+
+        Args:
+            known: those of blocks that stayed, zero unless given.
+        """
+        return self._backward([pivot.right for pivot in self._pivots], known)
 
     def solve_normal(self, gradient: Sequence[Tensor]) -> list[Tensor]:
         """``(A^T A)^-1 gradient`` from the triangular factor alone; one (n_block, k) for every block.
@@ -115,8 +128,10 @@ class BlockQR:
             right.append(y)
         return self._backward(right)
 
-    def _backward(self, right: list[Tensor]) -> list[Tensor]:
-        scaled: dict[int, Tensor] = {}
+    def _backward(self, right: list[Tensor], known: Mapping[int, Tensor] = MappingProxyType({})) -> list[Tensor]:
+        k = self.residual_norm.shape[0]
+        scaled = {block: scale.new_zeros(len(scale), k) for block, scale in enumerate(self._scales)}
+        scaled |= {block: values * self._scales[block].unsqueeze(1) for block, values in known.items()}
         for pivot, y in zip(reversed(self._pivots), reversed(right), strict=True):
             for block, coupling in pivot.couplings.items():
                 y = y - coupling @ scaled[block]

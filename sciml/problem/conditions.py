@@ -242,7 +242,8 @@ class Interface(Condition):
     """Jump conditions between two unknowns, one on each side of a named internal boundary.
 
     ``left - right = jump`` and ``flux[0] d left/dn - flux[1] d right/dn = flux_jump``, n being the outward normal of
-    ``shape``.
+    ``shape``. Equations and other conditions need hold for an unknown on its own side alone, and solutions are NaN on the
+    other one.
 
     Args:
         left: unknown inside ``shape``.
@@ -267,8 +268,21 @@ class Interface(Condition):
     def sample(self, problem: Problem, n: int, generator: torch.Generator, method: str = "uniform",
                device: torch.device | None = None, dtype: torch.dtype = torch.float64) -> Points:  # fmt: skip
         surface = self.shape * problem.domain.time if problem.time else self.shape
-        drawn = surface.sample_boundary(n, generator, method=method, device=device, dtype=dtype)
-        return Points(drawn.points, normals=drawn.normals)
+        drawn = surface.sample_boundary(16 * n, generator, method=method, device=device, dtype=dtype)
+        between = self.between(problem, drawn.points).nonzero()[:n, 0]
+        return Points(drawn.points[between], normals=drawn.normals[between])
+
+    def between(self, problem: Problem, points: Tensor) -> Tensor:
+        """Which of ``points`` (N, d) on the boundary of ``shape`` are inside the domain, not on its boundary as well."""
+        space = problem.domain.space
+        assert space is not None
+        low, high = space.bounds
+        return space.signed_distance(points[:, list(problem.space_axes)]) < -1e-9 * float((high - low).max())
+
+    def sides(self, problem: Problem, points: Tensor, tolerance: float = 0.0) -> dict[str, Tensor]:
+        """Which of ``points`` (N, d) are on the side of either unknown, or within ``tolerance`` of it; each (N,)."""
+        distance = self.shape.signed_distance(points[:, list(problem.space_axes)])
+        return {self.left: distance <= tolerance, self.right: distance >= -tolerance}
 
     def residuals(
         self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
@@ -288,6 +302,8 @@ class Interface(Condition):
         check_unknowns(self, (self.left, self.right), problem)
         if self.shape.names != problem.space:
             raise InputError(f"Interface: shape has coordinates {self.shape.names}, space has {problem.space}")
+        if not len(self.sample(problem, 64, torch.Generator().manual_seed(0))):
+            raise InputError("Interface: no part of the boundary of its shape is inside the domain; move one of them")
 
 
 def _finite(values: Any, what: str) -> Tensor:

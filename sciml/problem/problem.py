@@ -16,6 +16,7 @@ from sciml.geometry import Domain
 from sciml.jets import Jet, MultiIndex, MultiIndexSet, as_tensor, record
 from sciml.jets.backends import coordinates as coordinate_jets
 from sciml.problem.condition import Condition
+from sciml.problem.conditions import Interface
 from sciml.problem.parameter import Parameter
 from sciml.problem.points import Points
 
@@ -112,6 +113,19 @@ class Problem:
                 )
             named[condition.name] = condition
         return named
+
+    def present(self, points: Tensor, tolerance: float = 0.0) -> Tensor:
+        """Which unknowns (U, N) exist at ``points`` (N, d): all, except beyond an ``Interface`` of theirs.
+
+        Args:
+            tolerance: distance by which a point may be on the other side.
+        """
+        present = torch.ones(len(self.unknowns), len(points), dtype=torch.bool, device=points.device)
+        for condition in self.named_conditions().values():
+            if isinstance(condition, Interface):
+                for unknown, side in condition.sides(self, points, tolerance).items():
+                    present[self.unknowns.index(unknown)] &= side
+        return present
 
     def parameters(self) -> dict[str, Parameter]:
         """The unknown coefficients by attribute name."""

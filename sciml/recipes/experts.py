@@ -18,7 +18,7 @@ from sciml.problem import Problem
 from sciml.solution import Solution
 from sciml.solvers import Experts
 from sciml.solvers.experts.passes import Pass
-from sciml.training import History, PhaseReport
+from sciml.training import History, PhaseReport, distributed
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def experts(
 ) -> ExpertsResult:
     """Least squares over polynomial experts, refined until the estimated error or the time is reached.
 
-    Nothing is drawn at random: every ``seed`` gives the same solution.
+    Nothing is drawn at random: every ``seed`` gives the same solution. Under torchrun the processes share the experts.
 
     Raises:
         InputError: a resumption or callbacks were asked for; a solve is one piece of seconds rather than hours.
@@ -77,7 +77,9 @@ def experts(
     began = time.monotonic()
     solver = Experts(problem, device=device)
     history = History()
-    console = Console(stderr=True) if progress else None
+    main = distributed.rank() == 0
+    loggers = loggers if main else ()
+    console = Console(stderr=True) if progress and main else None
     done = 0
 
     def report(found: Pass, estimate: dict[str, float], spent: float) -> None:
@@ -96,7 +98,9 @@ def experts(
     for logger in loggers:
         logger.start({"problem": type(problem).__name__, "solver": solver.name, "target": target})
     budget = 60.0 if seconds is None and steps is None else seconds
-    reason = solver.solve(math.inf if budget is None else budget, target, report, math.inf if steps is None else steps)
+    most = math.inf if steps is None else steps
+    with distributed.process_group(solver.device):
+        reason = solver.solve(math.inf if budget is None else budget, target, report, most)
     for logger in loggers:
         logger.finish()
     spent = time.monotonic() - began

@@ -30,6 +30,8 @@ CASES: dict[str, list[Case]] = {
         ("allen_cahn_periodic", {}, 60),
         ("kdv", {}, 60),
         ("cavity", {"re": 100.0}, 60),
+        ("inverse_diffusion", {}, 20),
+        ("inverse_poisson", {}, 30),
     ],
     "pinn": [
         ("helmholtz", {}, 60),

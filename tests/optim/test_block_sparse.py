@@ -83,3 +83,20 @@ def test_chains_are_eliminated_from_their_ends():
 def test_bad_rows(rows, message):
     with pytest.raises(InputError, match=message):
         BlockQR(rows, [2])
+
+
+def test_blocks_left_out_of_the_order_stay_with_their_rows():
+    """Two halves of the rows eliminated apart, then what they share: the same solution."""
+    rows, sizes = grid_problem()
+    middle = {3, 4, 5}  # separates blocks 0, 1, 2 from 6, 7, 8
+    halves = [[r for r in rows if min(r.matrices) < 3], [r for r in rows if max(r.matrices) > 5]]
+    halves[0] += [r for r in rows if set(r.matrices) <= middle]
+    inner = [BlockQR(halves[0], sizes, order=[0, 1, 2]), BlockQR(halves[1], sizes, order=[6, 7, 8])]
+    rest = [group for factor in inner for group in factor.rest]
+    assert set().union(*(group.matrices for group in rest)) == middle
+    outer = BlockQR(rest, sizes, order=[3, 4, 5]).solve()
+    known = {block: outer[block] for block in middle}
+    found = [factor.solve(known) for factor in inner]
+    parts = [found[0][b] if b < 6 else found[1][b] for b in range(9)]
+    matrix, right = dense(rows, sizes)
+    torch.testing.assert_close(torch.cat(parts), torch.linalg.lstsq(matrix, right).solution, rtol=1e-9, atol=1e-11)

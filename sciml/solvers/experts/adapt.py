@@ -61,18 +61,18 @@ class Criterion:
         return held * (number * volume / total).sqrt()[:, None]
 
     def _visible(self, expansion: Expansion) -> Tensor:
-        """What of the highest modes of every box and field (n, U) is inside the domain: one for boxes that are not cut.
+        """What of the highest modes of every box and field (n, U) is where that exists: one for boxes that are not cut.
 
-        Outside nothing determines them, and they may be large there.
+        Elsewhere nothing determines them, and they may be large there.
         """
         visible = torch.ones_like(expansion.coefficients[..., 0])
         cut = self.tiling.cut(expansion.boxes)
         if cut.any():
-            inside, z = self.tiling.probed(expansion.boxes[cut])
+            inside, z = self.tiling.present(expansion.boxes[cut])
             last = expansion.basis.highest
             table = expansion.basis.jets(z, [(0,) * expansion.basis.dimension])[0][:, last]
             square = torch.einsum("num,qm->nuq", expansion.coefficients[cut][..., last], table).square()
-            within = (square * inside[:, None]).sum(2) / inside.sum(1).clamp(min=1)[:, None]
+            within = (square * inside).sum(2) / inside.sum(2).clamp(min=1)
             visible[cut] = (within / square.mean(2).clamp(min=1e-300)).sqrt()
         return visible
 

@@ -66,9 +66,7 @@ class Boxes:
         first, second = self.high[rows].clone(), self.low[rows].clone()
         index = torch.arange(len(rows), device=rows.device)
         first[index, along], second[index, along] = middle, middle
-        return Boxes(
-            torch.cat([self.low[~cut], self.low[rows], second]), torch.cat([self.high[~cut], first, self.high[rows]])
-        )
+        return Boxes(torch.cat([self.low[~cut], self.low[rows], second]), torch.cat([self.high[~cut], first, self.high[rows]]))
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ def faces(boxes: Boxes, axis: int, period: tuple[float, float] | None = None) ->
     low, high = boxes.low, boxes.high
     tiny = 1e-9 * boxes.half.amin(0)
     overlap_low, overlap_high = torch.maximum(low[:, None], low), torch.minimum(high[:, None], high)
-    beside = (overlap_high - overlap_low > tiny)
+    beside = overlap_high - overlap_low > tiny
     beside[..., axis] = True
     touching = beside.all(-1)
     met = touching & ((high[:, None, axis] - low[None, :, axis]).abs() < tiny[axis])

@@ -53,12 +53,13 @@ def estimate_error(
     """
     if problem.parameters():
         problem = problem.bind(evaluator.coefficients())  # type: ignore[attr-defined]
-    tiling, clock = Tiling(problem, torch.device(device)), Clock(seconds)
+    tiling, clock = Tiling(problem, torch.device(device)), Clock(seconds, device)
     unknown_error = about(problem, evaluator)
     points = problem.domain.sample(COMPARED, torch.Generator().manual_seed(0), method="sobol", device=device)
     zero = MultiIndexSet((), len(problem.coordinates))
     with torch.no_grad():
         solution = torch.stack([evaluator.jets(points, zero)[u].value for u in problem.unknowns])
+        solution = torch.where(problem.present(points), solution, 0.0)
     boxes, estimate = tiling.root, None
     for degree, tolerance in LEVELS:
         basis = Legendre(len(problem.coordinates), degree)
@@ -74,7 +75,7 @@ def estimate_error(
         if found is None:
             break
         before, clock.binding = estimate, True
-        error = found.expansion.values(points)
+        error = torch.where(problem.present(points), found.expansion.values(points), 0.0)
         estimate = _norm(problem, error) / _norm(problem, solution + error).clamp(min=1e-300)
         if before is not None and (estimate / before).log().abs().max() < math.log(AGREED):
             break
@@ -115,9 +116,7 @@ def _about(condition: Condition, evaluator: Evaluator, indices: MultiIndexSet) -
     return shifted
 
 
-def _sum(
-    fields: Mapping[str, Jet], evaluator: Evaluator, points: Tensor, indices: MultiIndexSet
-) -> dict[str, Jet]:
+def _sum(fields: Mapping[str, Jet], evaluator: Evaluator, points: Tensor, indices: MultiIndexSet) -> dict[str, Jet]:
     """The unknown errors plus the computed solution, which is a constant here."""
     known = evaluator.jets(points.detach(), indices)
 

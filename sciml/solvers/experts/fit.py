@@ -10,7 +10,7 @@ from sciml.problem import Problem
 from sciml.solvers.experts.adapt import Criterion
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
-from sciml.solvers.experts.expansion import Expansion, project
+from sciml.solvers.experts.expansion import project
 from sciml.solvers.experts.passes import Clock, Pass
 from sciml.solvers.experts.system import Score, System
 from sciml.solvers.experts.terms import State
@@ -61,8 +61,8 @@ def fit(problem: Problem, tiling: Tiling, degree: int, clock: Clock) -> Iterator
         tail = 1.0 if start is None else float(start.expansion.tail.max())
         goal = SETTLED * min(1.0, tail) + ROUNDING
         solved = system.solve(state, tolerance=goal, limit=ITERATIONS)
-        expansion = Expansion(boxes, basis, solved.state.coefficients)
-        found = Pass(expansion, goal, iterations=solved.iterations, resolved=solved.settled, raw=solved.state.shared)
+        expansion, raw = system.expansion(solved.state), solved.state.shared
+        found = Pass(expansion, goal, iterations=solved.iterations, resolved=solved.settled, raw=raw)
         return _Fitted(found, system.score(solved.state))
 
     best = current = fitted(tiling.root, degree, None)

@@ -48,7 +48,8 @@ def totals(problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, weig
         for found in linearise(
             residuals_of(name, points), problem, zero, problem.derivatives[name], zero.new_zeros(0)
         ).values():
-            rows = (found.slopes[:, 0].T[:, :, None] * table[:, None]).flatten(1)
+            slopes = torch.where(problem.present(points.coordinates), found.slopes[:, 0], 0.0)
+            rows = (slopes.T[:, :, None] * table[:, None]).flatten(1)
             matrix = rows.new_zeros(len(boxes) * times, rows.shape[1]).index_add(0, owner * times + points.rows, rows)
             matrices.append(scale * matrix.reshape(len(boxes), times, -1))
             rights.append(-scale * found.value)

@@ -52,7 +52,7 @@ def solve(
     Raises:
         DivergenceError: not even the coarsest pass succeeds.
     """
-    clock = Clock(seconds)
+    clock = Clock(seconds, device)
     points = problem.domain.sample(COMPARED, torch.Generator().manual_seed(0), method="sobol", device=device)
     last: Pass | None = None
     estimate: dict[str, float] = {}
@@ -117,7 +117,8 @@ def estimated(problem: Problem, before: Pass | None, found: Pass, points: Tensor
     if before is None:
         estimates = tail
     else:
-        new, old = found.expansion.values(points), before.expansion.values(points)
+        present = problem.present(points)
+        new, old = (torch.where(present, e.expansion.values(points), 0.0) for e in (found, before))
         if problem.gauge:
             free = torch.tensor([u in problem.gauge for u in problem.unknowns], device=points.device)[:, None]
             new, old = (torch.where(free, v - v.mean(1, keepdim=True), v) for v in (new, old))

@@ -58,7 +58,7 @@ def march(
         guess = project(start, slab, basis)
         solved = system.solve(State(guess, guess.new_zeros(0)), linear, tolerance=0.03 * tolerance)
         iterations += solved.iterations
-        found = Expansion(slab, basis, solved.state.coefficients)
+        found = system.expansion(solved.state)
         held = criterion.tails(found)
         slow = float(held[:, time].max())
         cut = criterion.cuts(held, tolerance)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from sciml.solvers.experts import parallel
 from sciml.solvers.experts.expansion import Expansion
 
 
@@ -38,15 +39,18 @@ class Pass:
 
 
 class Clock:
-    """Wall-clock seconds since it was made, against a budget that binds once there is something to fall back on."""
+    """Wall-clock seconds since it was made, against a budget that binds once there is something to fall back on.
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.binding = seconds, False
+    Of several processes the main one's clock is everybody's, so that all have to ask together.
+    """
+
+    def __init__(self, seconds: float, device: torch.device | str = "cpu") -> None:
+        self.seconds, self.binding, self._device = seconds, False, torch.device(device)
         self._began = time.monotonic()
 
     @property
     def spent(self) -> float:
-        return time.monotonic() - self._began
+        return parallel.from_main(time.monotonic() - self._began, self._device)
 
     def allows(self, cost: float) -> bool:
         """Whether ``cost`` more seconds fit."""

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from sciml.geometry import Domain
 from sciml.jets import MultiIndex, MultiIndexSet
-from sciml.problem import INTERIOR, Condition, Initial, Integral, Observations, Periodic, Points, Problem, concatenate
+from sciml.problem import (
+    INTERIOR,
+    Condition,
+    Initial,
+    Integral,
+    Interface,
+    Observations,
+    Periodic,
+    Points,
+    Problem,
+    concatenate,
+)
 from sciml.solvers.experts.basis import Legendre, gauss
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.linearise import Residuals, equations_at, residuals_of
 from sciml.solvers.experts.terms import Interior, Measured, Scattered, Term
-from sciml.solvers.experts.tiling import Tiling
+from sciml.solvers.experts.tiling import Tiling, normals
 
 OBSERVED = 0.01  # weight of measurements over the equations: they choose among solutions, and do not bend them
 
@@ -29,62 +42,64 @@ class Placed(NamedTuple):
     owner: Tensor
     weights: Tensor
 
+    def only(self, rows: Tensor) -> Placed:
+        return Placed(self.points[rows], self.owner[rows], self.weights[rows])
+
 
 def terms(
-    problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, weight: float, before: Evaluate | None = None
-) -> list[Term]:
-    """The equations in all boxes, and every condition where it holds.
+    problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, weight: float, mine: Tensor,
+    before: Evaluate | None = None,
+) -> list[Term]:  # fmt: skip
+    """The equations in boxes, and every condition where it holds.
 
     Args:
         weight: of the conditions' rows over the equations'.
+        mine: the boxes (n,) that are this process's; measurements are everybody's.
         before: the solution up to the lowest time of the boxes, which replaces the initial conditions.
     """
     cut, indices = tiling.cut(boxes), problem.derivatives[INTERIOR]
-    whole, parted = (~cut).nonzero()[:, 0], cut.nonzero()[:, 0]
+    whole, parted = (mine & ~cut).nonzero()[:, 0], (mine & cut).nonzero()[:, 0]
     result: list[Term] = []
     if len(whole):
         z, weights = gauss(basis.degree + 1, boxes.dimension, boxes.low)
         result.append(Interior(problem, boxes, whole, basis, z, weights, indices))
     if len(parted):
-        points, owner, weights = _inside(problem, boxes, parted, 2 * len(basis))
+        points, owner, weights = _inside(problem, boxes, parted, 2 * len(basis) * (1 + len(tiling.interfaces)))
         inside = points.coordinates
         result.append(Scattered(problem, equations_at(inside), boxes, basis, inside, owner, weights, indices))
     conditions = problem.named_conditions()
-    initial = {name: c for name, c in conditions.items() if isinstance(c, Initial)}
 
     def add(
-        placed: Placed, residuals: Residuals, indices: MultiIndexSet, kind: type[Scattered] = Scattered, weight: float = weight
-    ) -> None:
-        if len(placed.owner):
-            points, squared = placed.points.coordinates, weight**2 * placed.weights
-            result.append(kind(problem, residuals, boxes, basis, points, placed.owner, squared, indices))
+        placed: Placed, residuals: Callable[[Points], Residuals], indices: MultiIndexSet,
+        kind: type[Scattered] = Scattered, weight: float = weight, everywhere: bool = False,
+    ) -> None:  # fmt: skip
+        own = placed if kind is Measured else placed.only(mine[placed.owner])
+        if len(own.owner):
+            points, squared = own.points.coordinates, weight**2 * own.weights
+            result.append(kind(problem, residuals(own.points), boxes, basis, points, own.owner, squared, indices, everywhere))
 
     for name, condition in conditions.items():
-        if name in initial or isinstance(condition, Periodic | Integral):  # these couple boxes
-            continue
+        residuals, needed = partial(residuals_of, name), problem.derivatives[name]
         if isinstance(condition, Observations):
-            placed = _observed(problem, boxes, condition)
-            add(placed, residuals_of(name, placed.points), problem.derivatives[name], Measured, OBSERVED)
-        else:
-            placed = _on_boundary(problem, tiling, boxes, basis, condition)
-            add(placed, residuals_of(name, placed.points), problem.derivatives[name])
+            add(_observed(problem, boxes, condition), residuals, needed, Measured, OBSERVED)
+        elif isinstance(condition, Interface):
+            add(_on_interface(problem, tiling, boxes, basis, condition), residuals, needed, everywhere=True)
+        elif isinstance(condition, Initial):
+            if before is None:
+                add(_at_start(problem, boxes, basis), residuals, needed)
+        elif not isinstance(condition, Periodic | Integral):  # those couple boxes
+            add(_on_boundary(problem, tiling, boxes, basis, condition), residuals, needed)
+    if before is not None:
+        add(_at_start(problem, boxes, basis), *_continued(problem, before))
     given = {name for condition in conditions.values() if isinstance(condition, Integral) for name in condition.values}
     loose = [name for name in problem.gauge if name not in given]
     if loose:
-        place = _anchor(problem, boxes, basis)
         zero = MultiIndexSet((), boxes.dimension)
-        add(place, lambda _, f: {name: f[name].value for name in loose}, zero)
-    if initial:
-        placed = _at_start(problem, boxes, basis)
-        if before is None:
-            for name in initial:
-                add(placed, residuals_of(name, placed.points), problem.derivatives[name])
-        else:
-            add(placed, *_continued(problem, before, placed.points.coordinates))
+        add(_anchor(problem, boxes, basis), lambda _: lambda _, f: {name: f[name].value for name in loose}, zero)
     return result
 
 
-def _continued(problem: Problem, before: Evaluate, points: Tensor) -> tuple[Residuals, MultiIndexSet]:
+def _continued(problem: Problem, before: Evaluate) -> tuple[Callable[[Points], Residuals], MultiIndexSet]:
     """Values and time derivatives below the equation's order, equal to those of the solution ``before``."""
     assert problem.time is not None
     axis = problem.coordinates.index(problem.time)
@@ -94,11 +109,13 @@ def _continued(problem: Problem, before: Evaluate, points: Tensor) -> tuple[Resi
         for k in range(problem.order(unknown, problem.time))
     }
     indices = MultiIndexSet((index for _, index in wanted.values()), len(problem.coordinates))
-    known = before(points, list(indices))
-    targets = {
-        name: known[problem.unknowns.index(unknown), indices.position[index]] for name, (unknown, index) in wanted.items()
-    }
-    return lambda _, f: {name: f[u].partial(i) - targets[name] for name, (u, i) in wanted.items()}, indices
+
+    def residuals(points: Points) -> Residuals:
+        known = before(points.coordinates, list(indices))
+        targets = {name: known[problem.unknowns.index(u), indices.position[index]] for name, (u, index) in wanted.items()}
+        return lambda _, f: {name: f[u].partial(i) - targets[name] for name, (u, i) in wanted.items()}
+
+    return residuals, indices
 
 
 def _anchor(problem: Problem, boxes: Boxes, basis: Legendre) -> Placed:
@@ -149,20 +166,41 @@ def _on_boundary(problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre
     """Gauss points of those sides of boxes that lie on the condition's part of the boundary, and its points in cut ones."""
     everywhere = torch.arange(len(boxes), device=boxes.low.device)
     parts = [_side(boxes, basis, everywhere, axis, upper) for axis in problem.space_axes for upper in (False, True)]
-    cut = tiling.cut(boxes).nonzero()[:, 0]
-    if len(cut):
-        points, normals, owner = tiling.boundary(boxes[cut])
-        if problem.time is not None:  # at all Gauss points in time
-            steps = gauss(basis.degree + 1, 1, boxes.low)[0][:, 0]
-            axis = problem.coordinates.index(problem.time)
-            points, normals, owner = (item.repeat_interleave(len(steps), 0) for item in (points, normals, owner))
-            centre, half = boxes[cut].centre[owner, axis], boxes[cut].half[owner, axis]
-            points[:, axis] = centre + half * steps.repeat(len(points) // len(steps))
-        parts.append(Placed(Points(points, normals=normals), cut[owner], _shares(owner, len(cut))))
-    placed = _together(parts)
+    placed = _together([*parts, _crossings(problem, tiling, boxes, basis)])
     distance = problem.domain.boundary_distance(placed.points.coordinates, on=getattr(condition, "on", None))
     here = distance <= 2 * tiling.tiny
-    return Placed(placed.points[here], placed.owner[here], placed.weights[here])
+    return placed.only(here)
+
+
+def _on_interface(problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, condition: Interface) -> Placed:
+    """Gauss points of those sides of boxes that lie on the interface, and its points in boxes that it cuts."""
+
+    def distance(points: Tensor) -> Tensor:
+        return condition.shape.signed_distance(points[:, list(problem.space_axes)])
+
+    everywhere = torch.arange(len(boxes), device=boxes.low.device)
+    sides = _together([_side(boxes, basis, everywhere, axis, upper) for axis in problem.space_axes for upper in (False, True)])
+    points = sides.points.coordinates
+    here = distance(points).abs() <= 2 * tiling.tiny
+    outward = normals(distance, points[here], problem.space_axes)
+    placed = _together([
+        Placed(Points(points[here], normals=outward), sides.owner[here], sides.weights[here]),
+        _crossings(problem, tiling, boxes, basis, condition.shape),
+    ])  # fmt: skip
+    return placed.only(condition.between(problem, placed.points.coordinates))
+
+
+def _crossings(problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, shape: Domain | None = None) -> Placed:
+    """Points of the boundary, or that of ``shape``, in the boxes that it cuts, at all Gauss points in time."""
+    cut = tiling.cut(boxes).nonzero()[:, 0]
+    points, outward, owner = tiling.boundary(boxes[cut], shape)
+    if problem.time is not None:
+        steps = gauss(basis.degree + 1, 1, boxes.low)[0][:, 0]
+        axis = problem.coordinates.index(problem.time)
+        points, outward, owner = (item.repeat_interleave(len(steps), 0) for item in (points, outward, owner))
+        centre, half = boxes[cut].centre[owner, axis], boxes[cut].half[owner, axis]
+        points[:, axis] = centre + half * steps.repeat(len(points) // len(steps))
+    return Placed(Points(points, normals=outward), cut[owner], _shares(owner, len(cut)))
 
 
 def _observed(problem: Problem, boxes: Boxes, condition: Condition) -> Placed:

@@ -6,6 +6,9 @@ factorisation leaves triangular rows for c and, for v, as many rows as it has tr
 The traces of all faces then solve a block-sparse least-squares problem, and every expert its triangular rows.
 This is the hybridised form of the usual coupling by penalised jumps (half the squared jump is what the best v leaves),
 as static condensation is of finite elements, but by orthogonal transformations: no condition number is squared.
+
+Of several processes each eliminates the experts of its part, and the traces that only they have; the rows that are left
+for the traces between parts are gathered, and solved by all.
 """
 
 from __future__ import annotations
@@ -18,56 +21,15 @@ import torch
 from torch import Tensor
 
 from sciml.optim.block_sparse import BlockQR, Rows
-from sciml.problem import Problem
-from sciml.solvers.experts.basis import Legendre, gauss
-from sciml.solvers.experts.boxes import Boxes, Faces
+from sciml.solvers.experts import parallel
+from sciml.solvers.experts.boxes import Boxes
+from sciml.solvers.experts.dissection import dissection
 from sciml.solvers.experts.integrals import Totals
-from sciml.solvers.experts.terms import Block, State, powers
+from sciml.solvers.experts.terms import Block, State
+from sciml.solvers.experts.traces import Traces
 
 RANK = 1e-14  # a pivot below this part of the largest is zero
 CHUNK = 2**24  # entries of the local matrices that are factorised at once
-
-
-@dataclass(frozen=True)
-class Traces:
-    """Traces of both sides of the faces of one axis.
-
-    Attributes:
-        experts: (2, m).
-        matrix: (2, m, k, U M); scaled by powers of the local size, with quadrature weights.
-    """
-
-    experts: Tensor
-    matrix: Tensor
-
-
-def traces(problem: Problem, boxes: Boxes, faces: Faces, basis: Legendre, weight: float) -> Traces:
-    """What the experts at ``faces`` must agree on: derivatives along the axis below the order of the equations."""
-    d, unknowns = boxes.dimension, len(problem.unknowns)
-    axis, m = faces.axis, len(faces)
-    orders = [max(1, problem.order(u, problem.coordinates[axis])) for u in problem.unknowns]
-    others = [a for a in range(d) if a != axis]
-    nodes, weights = gauss(basis.degree + 1, d - 1, boxes.low)
-    z = boxes.low.new_zeros(len(nodes), d)
-    z[:, others] = nodes
-    points = Boxes(faces.low, faces.high).points(z)  # (m, q, d)
-    indices = [tuple(k if a == axis else 0 for a in range(d)) for k in range(max(orders))]
-    size = torch.minimum(boxes.half[faces.below, axis], boxes.half[faces.above, axis])
-    q, modes = len(nodes), len(basis)
-    share = torch.minimum(boxes.weights[faces.below], boxes.weights[faces.above])
-    matrix = boxes.low.new_zeros(2, m, sum(orders) * q, unknowns * modes)
-    for side, (experts, move) in enumerate(faces.sides()):
-        owner = experts.repeat_interleave(q)
-        table = basis.jets(boxes.local((points + move[:, None]).reshape(-1, d), owner), indices)
-        scale = powers(boxes.half[experts], indices) * size ** torch.arange(len(indices)).to(size)[:, None]
-        rooted = weight * share[:, None] * weights.sqrt()
-        table = table.reshape(-1, m, q, modes) * scale[:, :, None, None] * rooted[:, :, None]
-        start = 0
-        for row, order in enumerate(orders):
-            part = table[:order].transpose(0, 1).reshape(m, order * q, modes)
-            matrix[side, :, start : start + order * q, row * modes : (row + 1) * modes] = part
-            start += order * q
-    return Traces(torch.stack([faces.below, faces.above]), matrix)
 
 
 @dataclass(frozen=True)
@@ -94,14 +56,15 @@ class Skeleton:
         totals: sums over all experts that are given. They are carried from expert to expert: each adds its part, which
             is one more trace, to the sum of those before it, so that no row touches more than a few blocks.
         shared: unknowns that enter the rows of every expert. They are the last block to be eliminated.
+        part: the process (n,) that every expert belongs to.
     """
 
     def __init__(
-        self, boxes: Boxes, columns: int, traces: Sequence[Traces], totals: Totals | None = None, shared: int = 0
+        self, boxes: Boxes, columns: int, traces: Sequence[Traces], totals: Totals | None, shared: int, part: Tensor
     ) -> None:
-        count, like = len(boxes), boxes.low
+        count, like, mine = len(boxes), boxes.low, (part == parallel.rank()).tolist()
         self.count, self.columns, self.shared = count, columns, shared
-        self.traces, self.totals = traces, totals
+        self.traces, self.totals, self._like = traces, totals, like
         self.sizes: list[int] = []
         incident: list[list[tuple[int, Tensor]]] = [[] for _ in range(count)]
         pairs = [like.new_zeros(0, 2, dtype=torch.long), *(item.experts.T for item in traces)]
@@ -116,22 +79,28 @@ class Skeleton:
             scale = (2 * count) ** 0.5  # one error in the sum is shared out over two rows of every expert
             eye = torch.eye(len(totals.right)).to(like)
             for place, expert in enumerate(chain.tolist()):
-                part, last = len(self.sizes), place == count - 1
-                incident[expert].append((part, scale * totals.matrix[expert]))
-                before = {part - 1: eye} if place else {}  # blocks alternate: a part, and the sum up to it
-                after = {} if last else {part + 1: -eye}
+                own, last = len(self.sizes), place == count - 1
+                incident[expert].append((own, scale * totals.matrix[expert]))
+                before = {own - 1: eye} if place else {}  # blocks alternate: a summand, and the sum up to it
+                after = {} if last else {own + 1: -eye}
                 right = scale * totals.right if last else torch.zeros_like(totals.right)
-                self._sums.append(Rows({part: eye, **before, **after}, right[:, None]))
+                if mine[expert]:
+                    self._sums.append(Rows({own: eye, **before, **after}, right[:, None]))
                 self.sizes += [len(eye)] * (1 if last else 2)
             ends = torch.stack([chain, chain], 1)
             nexts = torch.stack([chain, chain.roll(-1)], 1)
             pairs.append(torch.stack([ends, nexts], 1).flatten(0, 1)[:-1])
-        self._order = dissection(boxes.centre, torch.cat(pairs))
         common = [len(self.sizes)] if shared else []
-        self._order += common
+        owners = part[torch.cat(pairs)]
+        order = dissection(boxes.centre, torch.cat(pairs)) + common
+        here, between = ((owners == parallel.rank()).all(1), owners[:, 0] != owners[:, 1])
+        alone = parallel.size() == 1
+        self._inner = [block for block in order if (alone if block in common else here[block])]
+        self._outer = [block for block in order if (not alone if block in common else between[block])]
         by_sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for expert, found in enumerate(incident):
-            by_sizes[tuple(self.sizes[block] for block, _ in found)].append(expert)
+            if mine[expert]:
+                by_sizes[tuple(self.sizes[block] for block, _ in found)].append(expert)
         self._groups = []
         for sizes, members in by_sizes.items():
             none = like.new_zeros(0, columns)
@@ -152,12 +121,22 @@ class Skeleton:
     def solve(self, blocks: Sequence[Block]) -> State:
         """Least squares over the rows of all ``blocks`` and the coupling; coefficients as (n, U M)."""
         locals_ = [part for group in self._groups for part in self._condense(group, blocks)]
-        coefficients = locals_[0].triangle.new_zeros(self.count, self.columns)
         rows = [row for part in locals_ for row in part.rows()] + self._sums
-        found = BlockQR(rows, self.sizes, order=self._order).solve() if rows else []
+        inner = BlockQR(rows, self.sizes, order=self._inner) if rows else None
+        known: dict[int, Tensor] = {}
+        rest = parallel.gathered([] if inner is None else inner.rest, self._like)
+        if rest:
+            outer = BlockQR(rest, self.sizes, order=self._outer).solve()
+            known = {block: outer[block] for block in self._outer}
+        found = [] if inner is None else inner.solve(known)
+        coefficients = self._like.new_zeros(self.count, self.columns)
         for part in locals_:
             coefficients[part.experts] = part.coefficients(found)
-        return State(coefficients, found[-1].squeeze(1) if self.shared else coefficients.new_zeros(0))
+        shared = self._like.new_zeros(0)
+        if self.shared:
+            last = len(self.sizes) - 1
+            shared = (known[last] if known else found[last]).squeeze(1)
+        return State(parallel.summed(coefficients), shared)
 
     def _condense(self, group: _Group, blocks: Sequence[Block]) -> list[_Local]:
         k = group.traces.shape[1]
@@ -216,30 +195,6 @@ def _regular(triangle: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     pivots = triangle.diagonal(dim1=-2, dim2=-1).abs()
     free = (pivots <= RANK * pivots.amax(-1, keepdim=True))[..., None]
     return torch.where(free, torch.eye(triangle.shape[-1]).to(triangle), triangle), torch.where(free, 0.0, right)
-
-
-def dissection(centres: Tensor, pairs: Tensor) -> list[int]:
-    """Nested dissection: an elimination order of the faces between ``pairs`` (m, 2) of boxes at ``centres`` (n, d).
-
-    The boxes are halved again and again; the faces between two halves come after those inside of each.
-    Source: George, SIAM J. Numer. Anal. 10 (1973) 345.
-    """
-    order: list[int] = []
-    stack = [(torch.arange(len(centres), device=centres.device), torch.arange(len(pairs), device=centres.device))]
-    while stack:  # the separator of a part first, then its halves: the order is the reverse
-        boxes, faces = stack.pop()
-        if len(boxes) < 2 or len(faces) < 2:
-            order += faces.tolist()
-            continue
-        spread = centres[boxes]
-        axis = int((spread.amax(0) - spread.amin(0)).argmax())
-        ranked = boxes[spread[:, axis].argsort()]
-        upper = torch.zeros(len(centres), dtype=torch.bool, device=centres.device)
-        upper[ranked[len(ranked) // 2 :]] = True
-        sides = upper[pairs[faces]].sum(1)
-        order += faces[sides == 1].tolist()
-        stack += [(ranked[: len(ranked) // 2], faces[sides == 0]), (ranked[len(ranked) // 2 :], faces[sides == 2])]
-    return order[::-1]
 
 
 def _select(block: Block, experts: Tensor, count: int) -> Tensor:

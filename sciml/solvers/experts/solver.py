@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sciml.errors import InputError
 from sciml.jets import Jet, MultiIndexSet
-from sciml.problem import INTERIOR, Integral, Interface, Problem
+from sciml.problem import INTERIOR, Integral, Problem
 from sciml.solvers.experts import levels
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
@@ -30,7 +30,7 @@ class Experts(Solver):
         boxes, degree: the shape of the expansion; one constant on the whole domain before ``solve``.
 
     Raises:
-        InputError: the problem has interface conditions, or an integral condition beside measurements in time.
+        InputError: an integral condition stands beside measurements in time.
 
     Attributes:
         choices: what ``solve`` chose.
@@ -144,7 +144,5 @@ class Experts(Solver):
 
 def _check(problem: Problem) -> None:
     for name, condition in problem.named_conditions().items():
-        if isinstance(condition, Interface):
-            raise InputError(f"experts cannot impose the condition {name!r}; use solver='pinn'")
         if isinstance(condition, Integral) and problem.time is not None and levels.measured(problem):
             raise InputError(f"experts cannot impose {name!r} together with measurements in time; use solver='pinn'")

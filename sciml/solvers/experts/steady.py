@@ -10,7 +10,7 @@ from sciml.problem import Problem
 from sciml.solvers.experts.adapt import Criterion
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
-from sciml.solvers.experts.expansion import Expansion, project
+from sciml.solvers.experts.expansion import project
 from sciml.solvers.experts.passes import Clock, Pass
 from sciml.solvers.experts.system import System
 from sciml.solvers.experts.terms import State
@@ -43,8 +43,9 @@ def refine(
         guess = boxes.low.new_zeros(shape) if function is None else project(function, boxes, basis)
         # While the boxes are coarse, Gauss-Newton need not be more exact than they are.
         goal = max(0.03 * tolerance, 0.1 * min(worst, 1.0))
-        solved = System(problem, tiling, boxes, basis).solve(State(guess, guess.new_zeros(0)), linear, goal, ITERATIONS)
-        found = Expansion(boxes, basis, solved.state.coefficients)
+        system = System(problem, tiling, boxes, basis)
+        solved = system.solve(State(guess, guess.new_zeros(0)), linear, goal, ITERATIONS)
+        found = system.expansion(solved.state)
         function, held = found.values, criterion.tails(found)
         cut, tails = tiling.cut(boxes), held.amax(1)
         if rounds >= ROUNDS and bool((~cut).any()):  # what a cut box holds is not certain enough to cut it for ever

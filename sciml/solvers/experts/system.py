@@ -11,15 +11,19 @@ import torch
 from torch import Tensor
 
 from sciml.problem import Periodic, Problem
+from sciml.solvers.experts import parallel
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes, faces
+from sciml.solvers.experts.dissection import parts
+from sciml.solvers.experts.expansion import Expansion
 from sciml.solvers.experts.integrals import totals
 from sciml.solvers.experts.placement import Evaluate, terms
-from sciml.solvers.experts.skeleton import Skeleton, traces
+from sciml.solvers.experts.skeleton import Skeleton
 from sciml.solvers.experts.terms import Block, Measured, State
 from sciml.solvers.experts.tiling import Tiling
+from sciml.solvers.experts.traces import traces
 
-RIDGE = 1e-11  # on the coefficients of boxes that the boundary cuts: what they do outside is left open
+RIDGE = 1e-11  # on the coefficients of boxes with parts where an unknown does not exist: what it does there is left open
 WEIGHT = 10.0  # of conditions and jumps over the equations
 SHORTEST = 1 / 64  # part of a Gauss-Newton step
 
@@ -47,9 +51,11 @@ class System:
     def __init__(self, problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, before: Evaluate | None = None) -> None:
         self.boxes, self.basis = boxes, basis
         self.shape = len(boxes), len(problem.unknowns), len(basis)
-        self.terms = terms(problem, tiling, boxes, basis, WEIGHT, before)
+        part = parts(boxes.centre, parallel.size())
+        self.terms = terms(problem, tiling, boxes, basis, WEIGHT, part == parallel.rank(), before)
         self.measurements = [term for term in self.terms if isinstance(term, Measured)]
-        self._cut = tiling.cut(boxes).nonzero()[:, 0]
+        self._empty, apart = tiling.empty(boxes), tiling.apart(boxes)
+        self._loose = (tiling.cut(boxes) | self._empty.any(1)).nonzero()[:, 0]
         periods = {c.coordinate for c in problem.named_conditions().values() if isinstance(c, Periodic)}
         low, high = problem.domain.bounds
         coupled = []
@@ -57,15 +63,19 @@ class System:
             period = (float(low[axis]), float(high[axis])) if name in periods else None
             found = tiling.clipped(faces(boxes, axis, period))
             if len(found):
-                coupled.append(traces(problem, boxes, found, basis, WEIGHT))
+                coupled.append(traces(problem, boxes, found, basis, WEIGHT, apart))
         columns, shared = self.shape[1] * self.shape[2], len(problem.parameters())
-        self.skeleton = Skeleton(boxes, columns, coupled, totals(problem, tiling, boxes, basis, WEIGHT), shared)
+        self.skeleton = Skeleton(boxes, columns, coupled, totals(problem, tiling, boxes, basis, WEIGHT), shared, part)
 
     def residual(self, state: State) -> float:
         """Root of the sum of squares of everything that should vanish."""
-        parts = [term.residuals(state).square().sum() for term in self.terms]
-        parts.append(self.skeleton.jumps(state.coefficients.flatten(1)).square().sum())
-        return float(torch.stack(parts).sum().sqrt())
+        own, common = state.shared.new_zeros(()), self.skeleton.jumps(state.coefficients.flatten(1)).square().sum()
+        for term in self.terms:
+            if isinstance(term, Measured):
+                common = common + term.residuals(state).square().sum()
+            else:
+                own = own + term.residuals(state).square().sum()
+        return float((parallel.summed(own) + common).sqrt())
 
     def step(self, state: State, errors: Sequence[Tensor] | None = None) -> State:
         """The minimiser of the sum of squares linearised at ``state``; ``errors`` are added to the measurements."""
@@ -76,12 +86,16 @@ class System:
                 replace(block, right=block.right + term.packed(next(added))) if term in self.measurements else block
                 for term, block in zip(self.terms, blocks, strict=True)
             ]
-        if len(self._cut):
-            n, eye = len(self._cut), RIDGE * torch.eye(self.skeleton.columns).to(state.coefficients)
+        if len(self._loose):
+            n, eye = len(self._loose), RIDGE * torch.eye(self.skeleton.columns).to(state.coefficients)
             none = eye.new_zeros(n, len(eye), self.skeleton.shared + 1)
-            blocks.append(Block(self._cut, eye.expand(n, -1, -1), none[..., :-1], none[..., -1]))
+            blocks.append(Block(self._loose, eye.expand(n, -1, -1), none[..., :-1], none[..., -1]))
         found = self.skeleton.solve(blocks)
         return State(found.coefficients.reshape(self.shape), found.shared)
+
+    def expansion(self, state: State) -> Expansion:
+        """The fields; zero in boxes where an unknown does not exist."""
+        return Expansion(self.boxes, self.basis, torch.where(self._empty[:, :, None], 0.0, state.coefficients))
 
     def score(self, state: State) -> Score:
         """How well a solution predicts measurements that it does not know, by generalised cross-validation.

@@ -56,13 +56,16 @@ class Term(ABC):
     Attributes:
         root: what the rows weigh besides their scale (N,): quadrature, and the share of the expert.
         scale: weights (E, N) of the rows, fixed by every assembly.
+        absent: unknowns (U, N) that do not exist at a point; a residual that depends on one does not count.
     """
 
     root: Tensor
     scale: Tensor
 
-    def __init__(self, problem: Problem, function: Residuals, owner: Tensor, indices: MultiIndexSet) -> None:
-        self.problem, self.function, self.owner, self.indices = problem, function, owner, indices
+    def __init__(
+        self, problem: Problem, function: Residuals, owner: Tensor, indices: MultiIndexSet, absent: Tensor | None = None
+    ) -> None:
+        self.problem, self.function, self.owner, self.indices, self.absent = problem, function, owner, indices, absent
 
     @abstractmethod
     def jets(self, coefficients: Tensor) -> Tensor:
@@ -85,6 +88,9 @@ class Term(ABC):
         owner = self.owner.expand_as(strength)
         largest = strength.new_zeros(len(strength), experts).scatter_reduce(1, owner, strength, "amax")
         self.scale = (torch.where(largest > 0, 1 / largest, 0.0)).gather(1, owner) * self.root
+        if self.absent is not None:
+            counts = torch.einsum("eusn,un->en", slopes.abs(), self.absent.to(slopes)) == 0
+            self.scale = torch.where(counts, self.scale, 0.0)
 
     def residuals(self, state: State) -> Tensor:
         """What should vanish (E, N), with the weights of the last assembly."""
@@ -103,7 +109,7 @@ class Interior(Term):
         chosen = boxes[experts]
         owner = experts.repeat_interleave(len(z))
         points = chosen.points(z).reshape(-1, boxes.dimension)
-        super().__init__(problem, equations_at(points), owner, indices)
+        super().__init__(problem, equations_at(points), owner, indices, absent(problem, points))
         self.experts, self.count, self.n, self.q = experts, len(boxes), len(experts), len(z)
         self.reference = basis.jets(z, list(indices))
         self.sizes = powers(chosen.half, list(indices))
@@ -135,13 +141,17 @@ class Interior(Term):
 
 
 class Scattered(Term):
-    """Residuals at ``points`` (N, d) in the experts ``owner`` (N,), with quadrature ``weights`` (N,)."""
+    """Residuals at ``points`` (N, d) in the experts ``owner`` (N,), with quadrature ``weights`` (N,).
+
+    Args:
+        everywhere: they count even for unknowns that do not exist there.
+    """
 
     def __init__(
         self, problem: Problem, function: Residuals, boxes: Boxes, basis: Legendre, points: Tensor, owner: Tensor,
-        weights: Tensor, indices: MultiIndexSet,
+        weights: Tensor, indices: MultiIndexSet, everywhere: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(problem, function, owner, indices)
+        super().__init__(problem, function, owner, indices, None if everywhere else absent(problem, points))
         self.count, self.root = len(boxes), boxes.weights[owner] * weights.sqrt()
         self.sizes = powers(boxes.half[owner], list(indices))
         self.table = basis.jets(boxes.local(points, owner), list(indices)) * self.sizes[:, :, None]
@@ -165,6 +175,12 @@ class Measured(Scattered):
     def packed(self, values: Tensor) -> Tensor:
         """Right-hand sides (n, R) in the block's order from ``values`` (E, N)."""
         return pack(self.owner.repeat(len(values)), (values * self.scale).flatten()[:, None])[1].squeeze(2)
+
+
+def absent(problem: Problem, points: Tensor) -> Tensor | None:
+    """Unknowns (U, N) that do not exist at ``points`` (N, d); None for none."""
+    gone = ~problem.present(points, 1e-9)
+    return gone if gone.any() else None
 
 
 def powers(half: Tensor, indices: Sequence[tuple[int, ...]]) -> Tensor:

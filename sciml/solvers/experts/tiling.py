@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from sciml.problem import Problem
+from sciml.geometry import Domain
+from sciml.problem import Interface, Problem
 from sciml.solvers.experts.boxes import Boxes, Faces, grid
 
 PROBES = {1: 129, 2: 33, 3: 13}  # along each axis of a box, to see where it is inside
@@ -20,24 +21,27 @@ class Tiling:
     """The geometry of a problem as its boxes see it.
 
     A box outside the domain is dropped, one that the boundary cuts is shrunk to what is inside, so that its basis
-    stays well conditioned, and a shared face that it cuts is clipped.
+    stays well conditioned, and a shared face that it cuts is clipped. An interface cuts boxes too.
 
     Args:
-        problem: gives the domain. The first boxes lie between the coordinates of its corners, so that straight edges
-            along the axes cut no box.
+        problem: gives the domain and interfaces. The first boxes lie between the coordinates of their corners, so that
+            straight edges along the axes cut no box.
     """
 
     def __init__(self, problem: Problem, device: torch.device) -> None:
-        self.domain, self.axes = problem.domain, list(problem.space_axes)
+        self.problem, self.domain, self.axes = problem, problem.domain, list(problem.space_axes)
+        self.interfaces = [c for c in problem.named_conditions().values() if isinstance(c, Interface)]
         low, high = (bound.to(device) for bound in problem.domain.bounds)
         self.tiny = 1e-10 * float((high - low).max())  # distance below which a point is on the boundary
         space = problem.domain.space
         self.is_box = space is None or math.isclose(space.volume, float((high - low)[self.axes].prod()), rel_tol=1e-12)
         breaks = [torch.stack(ends) for ends in zip(low, high, strict=True)]
-        if not self.is_box and len(self.axes) == 2:
+        shapes = [interface.shape for interface in self.interfaces]
+        for shape in shapes if self.is_box else [space, *shapes]:
             for place, axis in enumerate(self.axes):
-                found = torch.tensor([corner.point[place] for corner in space.corners], dtype=low.dtype, device=device)
-                breaks[axis] = _distinct(torch.cat([breaks[axis], found]))
+                found = _corners(shape, place).to(low)
+                inside = (found > low[axis]) & (found < high[axis])
+                breaks[axis] = _distinct(torch.cat([breaks[axis], found[inside]]))
         self.root = self.trimmed(grid(breaks))
 
     def trimmed(self, boxes: Boxes) -> Boxes:
@@ -55,10 +59,26 @@ class Tiling:
         return Boxes(low, high)
 
     def cut(self, boxes: Boxes) -> Tensor:
-        """Which boxes (n,) have a part outside."""
-        if self.is_box:
+        """Which boxes (n,) have a part outside, or are on both sides of an interface."""
+        if self.is_box and not self.interfaces:
             return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.low.device)
-        return ~self.probed(boxes)[0].all(1)
+        inside = self.present(boxes)[0]
+        return (inside.any(2) & ~inside.all(2)).any(1)
+
+    def empty(self, boxes: Boxes) -> Tensor:
+        """Which unknowns (n, U) do not exist in a box, because it is beyond their interface."""
+        return ~self.present(boxes)[0].any(2) if self.interfaces else self._none(boxes)
+
+    def apart(self, boxes: Boxes) -> Tensor:
+        """Which unknowns (n, U) do not even exist beside a box. Conditions at an interface need both in either box."""
+        if not self.interfaces:
+            return self._none(boxes)
+        around = boxes.points(self._probes(boxes, 1 + ASIDE))
+        near = self.problem.present(around.flatten(0, 1), self.tiny).unflatten(1, around.shape[:2])
+        return ~near.any(2).T
+
+    def _none(self, boxes: Boxes) -> Tensor:
+        return torch.zeros(len(boxes), len(self.problem.unknowns), dtype=torch.bool, device=boxes.low.device)
 
     def clipped(self, faces: Faces) -> Faces:
         """The parts of ``faces`` that are inside: exactly where they are curves, else the box around them."""
@@ -83,43 +103,52 @@ class Tiling:
         last = (change == -1).nonzero()[:, 1] - 1
         wide = last > first
         rows, first, last = rows[wide], first[wide], last[wide]
-        start = self._between(points[rows, (first - 1).clamp(min=0)], points[rows, first])
-        stop = self._between(points[rows, (last + 1).clamp(max=SAMPLES - 1)], points[rows, last])
+        start = _last_inside(self.inside, points[rows, (first - 1).clamp(min=0)], points[rows, first])
+        stop = _last_inside(self.inside, points[rows, (last + 1).clamp(max=SAMPLES - 1)], points[rows, last])
         return rows, start, stop
 
-    def _between(self, outside: Tensor, inside: Tensor) -> Tensor:
-        """The last points inside on the way from ``inside`` to ``outside``, both (N, d), by bisection."""
-        for _ in range(45):
-            middle = (outside + inside) / 2
-            within = self.inside(middle)[:, None]
-            outside, inside = torch.where(within, outside, middle), torch.where(within, middle, inside)
-        return inside
+    def boundary(self, boxes: Boxes, shape: Domain | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Where a grid of lines in each box crosses the boundary: points (N, d), outward normals (N, d), boxes (N,).
 
-    def boundary(self, boxes: Boxes) -> tuple[Tensor, Tensor, Tensor]:
-        """Where a grid of lines in each box crosses the boundary: points (N, d), outward normals (N, d), boxes (N,)."""
-        z = self.probed(boxes)[1]
+        Args:
+            shape: a spatial domain, whose boundary is meant instead.
+        """
+
+        def distance(points: Tensor) -> Tensor:
+            return self.domain.signed_distance(points) if shape is None else shape.signed_distance(points[:, self.axes])
+
+        def contains(points: Tensor) -> Tensor:
+            return distance(points.reshape(-1, points.shape[-1])).reshape(points.shape[:-1]) <= self.tiny
+
+        z = self._probes(boxes)
         n, dimension = PROBES[len(self.axes)], len(self.axes)
-        points = boxes.points(z).reshape(len(boxes), *(n,) * dimension, -1)
-        inside = self.inside(points)
+        points = boxes.points(z).reshape(len(boxes), *(n,) * dimension, z.shape[1])
+        inside = contains(points)
         found, owners = [], []
         for line in range(1, dimension + 1):
             here, there = inside.narrow(line, 0, n - 1), inside.narrow(line, 1, n - 1)
             first, second = points.narrow(line, 0, n - 1), points.narrow(line, 1, n - 1)
             for one, other, change in ((first, second, ~here & there), (second, first, here & ~there)):
-                found.append(self._between(one[change], other[change]))
+                found.append(_last_inside(contains, one[change], other[change]))
                 owners.append(change.nonzero()[:, 0])
-        crossings = torch.cat(found).requires_grad_()
-        with torch.enable_grad():
-            (slopes,) = torch.autograd.grad(self.domain.signed_distance(crossings).sum(), crossings)
-        normals = torch.zeros_like(slopes)
-        normals[:, self.axes] = torch.nn.functional.normalize(slopes[:, self.axes], dim=1)
-        return crossings.detach(), normals, torch.cat(owners)
+        crossings = torch.cat(found)
+        return crossings, normals(distance, crossings, self.axes), torch.cat(owners)
 
     def probed(self, boxes: Boxes) -> tuple[Tensor, Tensor]:
         """Reference points z (Q, d), and which of them are inside in each of ``boxes``, (n, Q)."""
-        n = PROBES[len(self.axes)]
-        z = self._reference(self.axes, torch.linspace(-1, 1, n) * (1 - ASIDE), boxes.low)
+        z = self._probes(boxes)
         return self.inside(boxes.points(z)), z
+
+    def present(self, boxes: Boxes) -> tuple[Tensor, Tensor]:
+        """Where every unknown exists (n, U, Q) at reference points z (Q, d)."""
+        inside, z = self.probed(boxes)
+        if not self.interfaces:
+            return inside[:, None].expand(-1, len(self.problem.unknowns), -1), z
+        present = self.problem.present(boxes.points(z).flatten(0, 1)).unflatten(1, inside.shape).transpose(0, 1)
+        return inside[:, None] & present, z
+
+    def _probes(self, boxes: Boxes, reach: float = 1 - ASIDE) -> Tensor:
+        return self._reference(self.axes, torch.linspace(-1, 1, PROBES[len(self.axes)]) * reach, boxes.low)
 
     def _reference(self, axes: Sequence[int], line: Tensor, like: Tensor) -> Tensor:
         """A grid (Q, d) in the reference box from ``line`` along each of ``axes``, in the middle of all others."""
@@ -130,6 +159,33 @@ class Tiling:
     def inside(self, points: Tensor) -> Tensor:
         """Which of ``points`` (..., d) are inside or on the boundary."""
         return self.domain.contains(points.reshape(-1, points.shape[-1]), tolerance=self.tiny).reshape(points.shape[:-1])
+
+
+def normals(distance: Callable[[Tensor], Tensor], points: Tensor, axes: Sequence[int]) -> Tensor:
+    """Outward normals (N, d) at ``points`` (N, d) on the boundary, from the gradient of the signed ``distance``."""
+    leaf = points.clone().requires_grad_()
+    with torch.enable_grad():
+        (slopes,) = torch.autograd.grad(distance(leaf).sum(), leaf)
+    result = torch.zeros_like(slopes)
+    result[:, list(axes)] = torch.nn.functional.normalize(slopes[:, list(axes)], dim=1)
+    return result
+
+
+def _last_inside(contains: Callable[[Tensor], Tensor], outside: Tensor, inside: Tensor) -> Tensor:
+    """The last points inside on the way from ``inside`` to ``outside``, both (N, d), by bisection."""
+    for _ in range(45):
+        middle = (outside + inside) / 2
+        within = contains(middle)[:, None]
+        outside, inside = torch.where(within, outside, middle), torch.where(within, middle, inside)
+    return inside
+
+
+def _corners(shape: Domain, place: int) -> Tensor:
+    """Coordinates number ``place`` of the corners of a shape on a line or in the plane."""
+    if shape.dimension == 1:
+        return torch.cat(shape.bounds)
+    corners = shape.corners if shape.dimension == 2 else []
+    return torch.tensor([corner.point[place] for corner in corners], dtype=torch.float64)
 
 
 def _distinct(values: Tensor) -> Tensor:
