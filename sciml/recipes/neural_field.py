@@ -36,7 +36,7 @@ class Preset:
     levels: tuple[float, ...] = (1 / 32, 1 / 48, 1 / 64)
     target: str = "distance"
     solver: dict[str, Any] = field(default_factory=dict)
-    learning_rate: float = 5e-3
+    learning_rate: float = 2e-2
     decay: float = 0.02
     dtype: torch.dtype = torch.float32
 

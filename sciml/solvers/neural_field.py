@@ -59,7 +59,7 @@ class NeuralField(Solver):
         centres: int = 5000,
         points: int = 2048,
         slope: float = 0.1,
-        correction: float = 0.1,
+        correction: float = 1.0,
         frequencies: int = 0,
         grids: Sequence[int] = (8, 16, 32, 64),
         network: dict[str, Any] | None = None,
