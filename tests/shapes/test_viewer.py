@@ -12,10 +12,10 @@ from sciml.shapes import reconstruct, slice_mesh, write_viewer
 from tests.shapes.solids import torus
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
-FLAGS = (
-    "--headless --no-sandbox --enable-unsafe-swiftshader --use-gl=angle --use-angle=swiftshader --window-size=400,300 "
-    "--virtual-time-budget=3000"
-).split()
+FLAGS = [
+    "--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader",
+    "--window-size=400,300", "--virtual-time-budget=3000",
+]  # fmt: skip
 
 
 def blue(folder, page):
