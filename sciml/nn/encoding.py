@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from sciml.nn.linear import default_generator
 
-
 SPREAD = 0.1  # of the features at first
 GAIN = 10.0  # features are stored so many times smaller: Adam moves them that much faster than weights
 

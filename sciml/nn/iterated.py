@@ -79,4 +79,3 @@ class IteratedNetwork(nn.Module):
 
     def extra_repr(self) -> str:
         return f"steps={self.steps}, scale={self.scale}"
-

@@ -36,20 +36,22 @@ class Preset:
     levels: tuple[float, ...] = (1 / 32, 1 / 48, 1 / 64)
     target: str = "distance"
     solver: dict[str, Any] = field(default_factory=dict)
-    learning_rate: float = 5e-3
+    learning_rate: float = 2e-2
     decay: float = 0.02
     dtype: torch.dtype = torch.float32
 
 
+PAPER = {"steps": 10, "hidden": 32, "width": 64, "depth": 7, "activation": "leaky_relu", "scale": 1.0}
 PRESETS = {
     "fast": Preset((200, 200, 200), 30_000),
     "default": Preset(
-        (600, 600, 600), 90_000, solver={"centres": 8000, "points": 4096, "grids": (8, 16, 32, 64, 96), "network": {"width": 64}},
+        (600, 600, 600), 90_000,
+        solver={"centres": 8000, "points": 4096, "grids": (8, 16, 32, 64, 96), "network": {"width": 64}},
     ),
     # the paper's sizes: labels alone, no first estimate, double precision; hours without an accelerator
     "paper": Preset(
         (600, 600, 1200, 1200, 1800, 2400), 65_536, tuple(0.5**k for k in (4, 5, 5, 6, 6, 7)), "indicator",
-        {"centres": 0, "points": 16_384, "frequencies": 5, "network": {"steps": 10, "hidden": 32, "width": 64, "depth": 7, "activation": "leaky_relu", "scale": 1.0}}, 1e-2, 1e-3, torch.float64,
+        {"centres": 0, "points": 16_384, "frequencies": 5, "network": PAPER}, 1e-2, 1e-3, torch.float64,
     ),
 }  # fmt: skip
 
@@ -80,19 +82,24 @@ def neural_field(
     Raises:
         InputError: another kind of problem, or an unknown preset.
     """
-    if isinstance(preset, str):
-        if preset not in PRESETS:
-            raise InputError(f"there is no preset {preset!r}; {nearest(preset, PRESETS)}")
-        preset = PRESETS[preset]
-    if isinstance(problem, CrossSections):
-        problem = CrossSections(problem.slices, preset.samples, preset.levels, preset.target, seed)
+    preset = find_preset(preset) if isinstance(preset, str) else preset
+    if not isinstance(problem, CrossSections):
+        raise InputError(f"solver 'neural_field' is for CrossSections, not for {type(problem).__name__}; use 'pinn'")
+    sampled = CrossSections(problem.slices, preset.samples, preset.levels, preset.target, seed)
     solver = NeuralField(
-        problem, generator=torch.Generator().manual_seed(seed), dtype=preset.dtype, device=device, **preset.solver
+        sampled, generator=torch.Generator().manual_seed(seed), dtype=preset.dtype, device=device, **preset.solver
     )
     trainer = Trainer(
         _phases(preset, steps, seconds), callbacks, loggers, seconds=seconds, folder=folder, seed=seed, progress=progress
     )
     return trainer.fit(solver, resume=resume)
+
+
+def find_preset(name: str) -> Preset:
+    """The preset called ``name``; raises InputError with the nearest names."""
+    if name not in PRESETS:
+        raise InputError(f"there is no preset {name!r}; {nearest(name, PRESETS)}")
+    return PRESETS[name]
 
 
 def _phases(preset: Preset, steps: int | None, seconds: float | None) -> list[Phase]:
@@ -101,11 +108,8 @@ def _phases(preset: Preset, steps: int | None, seconds: float | None) -> list[Ph
     for level, own in enumerate(preset.steps):
         share, rate = own / total, preset.learning_rate * preset.decay ** (done / total)
         count = own if steps is None else max(1, math.floor(steps * share))
-        phases.append(
-            Phase(
-                Adam(rate), steps=count, seconds=None if seconds is None else seconds * share,
-                schedule=ExponentialDecay(preset.decay, count / share), sampler=Level(level=level), name=f"level {level + 1}",
-            )
-        )  # fmt: skip
+        limit = None if seconds is None else seconds * share
+        schedule, sampler = ExponentialDecay(preset.decay, round(count / share)), Level(level=level)
+        phases.append(Phase(Adam(rate), count, limit, schedule, sampler=sampler, name=f"level {level + 1}"))
         done += own
     return phases

@@ -41,9 +41,7 @@ class OnPlanes(Condition):
 
     kind = "planes"
 
-    def __init__(
-        self, levels: Sequence[Tensor], distances: Mapping[str, Tensor], widths: Sequence[float], target: str
-    ) -> None:
+    def __init__(self, levels: Sequence[Tensor], distances: Mapping[str, Tensor], widths: Sequence[float], target: str) -> None:
         self.points, self.distances, self.target = torch.cat(list(levels)), dict(distances), target
         self.sizes = [len(points) for points in levels]
         self.widths = torch.cat([points.new_full((len(points),), w) for points, w in zip(levels, widths, strict=True)])
@@ -62,9 +60,7 @@ class OnPlanes(Condition):
         rows = self.rows(n, generator).to(device)
         return Points(self.points.to(device=device, dtype=dtype)[rows], rows=rows)
 
-    def residuals(
-        self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None
-    ) -> dict[str, Tensor]:
+    def residuals(self, problem: Problem, fields: Fields, points: Points, images: Fields | None = None) -> dict[str, Tensor]:
         assert points.rows is not None
         width = self.widths.to(points.coordinates)[points.rows]
         return {
@@ -124,7 +120,7 @@ class CrossSections(Problem):
         return ("distance",) if len(labels) == 1 else tuple(f"distance_{k}" for k in range(1, len(labels) + 1))
 
     @property
-    def domain(self) -> Box:  # type: ignore[override]
+    def domain(self) -> Box:
         return self._domain
 
     def equations(self, *arguments: Jet) -> dict[str, Any]:

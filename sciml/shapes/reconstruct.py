@@ -43,7 +43,7 @@ def reconstruct(slices: Slices, method: str | Method = "auto", **options: Any) -
         return Shape(slices, getattr(method, "__name__", type(method).__name__), method(slices, **options))
     name = "orex" if method == "auto" and options else choose(slices, method)
     choose(slices, name)
-    function = get_solver(TRAINED[name]).solve if name in TRAINED else METHODS[name]
+    function: Callable[..., Any] = get_solver(TRAINED[name]).solve if name in TRAINED else METHODS[name]
     known = [option for option in inspect.signature(function).parameters if option not in ("slices", "problem")]
     for option in options:
         if option not in known:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sciml.errors import InputError
 from sciml.jets import MultiIndexSet
 from sciml.jets.backends import columns
 from sciml.losses import Sampler
@@ -47,6 +46,7 @@ class NeuralField(Solver):
     """
 
     name = "neural_field"
+    problem: CrossSections
     first: Tensor
     places: Tensor
     pairs: Tensor
@@ -59,7 +59,7 @@ class NeuralField(Solver):
         centres: int = 5000,
         points: int = 2048,
         slope: float = 0.1,
-        correction: float = 0.1,
+        correction: float = 1.0,
         frequencies: int = 0,
         grids: Sequence[int] = (8, 16, 32, 64),
         network: dict[str, Any] | None = None,
@@ -67,8 +67,6 @@ class NeuralField(Solver):
         dtype: torch.dtype = torch.float32,
         device: torch.device | str | None = None,
     ) -> None:
-        if not isinstance(problem, CrossSections):
-            raise InputError(f"solver 'neural_field' is for CrossSections, not for {type(problem).__name__}; use 'pinn'")
         super().__init__(problem, {"planes": points, BETWEEN: points // 2})
         self.slope, self.correction = slope, correction if centres else 0.0
         options: dict[str, Any] = {"steps": 2, "hidden": 8, "width": 32, "depth": 2, "scale": 0.1} | (network or {})
@@ -95,9 +93,7 @@ class NeuralField(Solver):
         self.term_kinds = {term: kind for term, (kind, _) in terms.items()}
         self.term_points = {term: key for term, (_, key) in terms.items()}
 
-    def sample(
-        self, generator: torch.Generator, method: str = "uniform", scale: int = 1, level: int | None = None
-    ) -> Batch:
+    def sample(self, generator: torch.Generator, method: str = "uniform", scale: int = 1, level: int | None = None) -> Batch:
         """Draw a batch, of the points of one ``level`` unless it is None."""
         rows = self.problem.planes.rows(self.points["planes"], generator, level)
         other = torch.randint(len(self.pairs), (self.points[BETWEEN],), generator=generator, device=generator.device)
@@ -161,12 +157,12 @@ class NeuralField(Solver):
     def _pairs(self, generator: torch.Generator) -> Tensor:
         """Neighbouring points (PAIRS, 2, 3), one half near the contours and the other anywhere."""
         problem = self.problem
-        width, kind = problem.levels[-1] * problem.scale, {"generator": generator, "dtype": torch.float64}
-        low, high = problem.domain.bounds
+        width, (low, high) = problem.levels[-1] * problem.scale, problem.domain.bounds
         on = problem.planes.points[problem.planes.rows(PAIRS // 2, generator)]
-        near = on + 4 * width * torch.randn(on.shape, **kind)
-        points = torch.cat([near, low + torch.rand(PAIRS - len(near), 3, **kind) * (high - low)])
-        direction = torch.randn(points.shape, **kind)
+        near = on + 4 * width * torch.randn(on.shape, generator=generator, dtype=on.dtype)
+        anywhere = low + torch.rand(PAIRS // 2, 3, generator=generator, dtype=on.dtype) * (high - low)
+        points = torch.cat([near, anywhere])
+        direction = torch.randn(points.shape, generator=generator, dtype=on.dtype)
         return torch.stack([points, points + width * direction / direction.norm(dim=1, keepdim=True)], dim=1)
 
 

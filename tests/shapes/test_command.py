@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
+import signal
 import tomllib
 
 import numpy as np
 import pytest
 
 from sciml.cli import main
+from sciml.recipes.neural_field import PRESETS, Preset
 from sciml.shapes import Slices, load_mesh, slice_mesh, write_csl
+from sciml.training import Run
 from tests.shapes.solids import generator, level, nested, square, torus
 
 pytest.importorskip("igl")
@@ -34,7 +38,7 @@ def test_a_mesh_is_cut_and_compared_with_itself(here, capsys):
     assert (metrics["method"], metrics["planes"], metrics["units"], metrics["repairs"]) == ("linear", 11, None, [])
     assert load_mesh(here / "run" / "mesh.ply").volume == pytest.approx(metrics["volume"])
     assert (here / "run" / "shape.png").read_bytes().startswith(b"\x89PNG")
-    assert tomllib.loads((here / "run" / "config.toml").read_text())["reconstruct"]["planes"] == 11
+    assert tomllib.loads((here / "run" / "config.toml").read_text())["problem"]["settings"]["planes"] == 11
     printed = capsys.readouterr().out
     assert "slice iou" in printed and "run" in printed
 
@@ -61,6 +65,57 @@ def test_a_mesh_a_label(here):
     assert load_mesh(here / "run" / "mesh_2.ply").bounds[0, 0] > 2
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """The preset "fast" in a second."""
+    solver = {"centres": 300, "points": 128, "grids": (4, 8)}
+    monkeypatch.setitem(PRESETS, "fast", Preset((4, 4), 900, (0.1, 0.05), solver=solver))
+
+
+def test_a_neural_field_leaves_a_run_that_continues(here, quick):
+    write_csl(slice_mesh(torus(), 9), "torus.csl")
+    arguments = ["reconstruct", "torus.csl", "--method", "orex", "--resolution", "32"]
+    assert main([*arguments, "--seed", "3", "--out", "run"]) == 0
+    assert {path.name for path in (here / "run").iterdir()} == {
+        "mesh.ply", "metrics.json", "config.toml", "shape.png", "viewer.html", "history.csv", "checkpoint",
+        "weights.safetensors",
+    }  # fmt: skip
+    metrics = json.loads((here / "run" / "metrics.json").read_text())
+    assert (metrics["method"], metrics["preset"], metrics["seed"], metrics["steps"]) == ("orex", "fast", 3, 8)
+    assert metrics["stop_reason"] == "step budget of 4 reached" and metrics["euler"] == 0 and metrics["slice_iou"] > 0.9
+    mesh = (here / "run" / "mesh.ply").read_bytes()
+    (here / "run" / "mesh.ply").unlink()
+    assert main([*arguments, "--seed", "3", "--resume", "run"]) == 0
+    assert (here / "run" / "mesh.ply").read_bytes() == mesh
+
+
+def test_interrupted_training_is_saved_and_goes_on(here, quick, monkeypatch):
+    write_csl(slice_mesh(torus(), 9), "torus.csl")
+    arguments = ["reconstruct", "torus.csl", "--method", "orex", "--resolution", "32"]
+    assert main([*arguments, "--out", "whole"]) == 0
+    advance = Run.advance
+
+    def interrupted(run):
+        advance(run)
+        if run.step == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "advance", interrupted)
+        assert main([*arguments, "--out", "cut"]) == 0
+    metrics = json.loads((here / "cut" / "metrics.json").read_text())
+    assert metrics["stop_reason"] == "interrupted by the user" and metrics["steps"] < 8
+    assert main([*arguments, "--resume", "cut"]) == 0
+    assert (here / "cut" / "mesh.ply").read_bytes() == (here / "whole" / "mesh.ply").read_bytes()
+
+
+def test_labels_of_a_neural_field(here, quick):
+    write_csl(Slices([level(z, square(1, z, 1), square(1, z, 2, (3, 0))) for z in (0.0, 1.0, 2.0)]), "two.csl")
+    assert main(["reconstruct", "two.csl", "--seconds", "60", "--resolution", "24", "--out", "run"]) == 0
+    metrics = json.loads((here / "run" / "metrics.json").read_text())
+    assert metrics["method"] == "orex" and metrics["euler"] == {"1": 2, "2": 2}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -77,6 +132,15 @@ def test_a_mesh_a_label(here):
         (["labels.csl", "--reference", "torus.stl"], "holds 2 labels"),
         (["good.csl", "--seconds", "-1"], "seconds must be a positive number"),
         (["good.csl", "--out", "good.csl/run"], "cannot be written to"),
+        (["good.csl", "--method", "orex", "--preset", "fats"], "no preset 'fats'; did you mean 'fast'"),
+        (["good.csl", "--method", "rbf", "--preset", "fast"], "method 'rbf' does not train"),
+        (["good.csl", "--method", "orex", "--device", "gpu"], "device 'gpu' cannot be used"),
+        (["good.csl", "--method", "orex", "--resume", "run"], "there is no file 'run/config.toml'"),
+        (["one.csl", "--method", "orex"], "at least two planes"),
+        (["cut.csl", "--method", "orex"], "the file is cut off"),
+        (["nan.csl", "--method", "orex"], "must be finite"),
+        (["flat.csl", "--method", "orex"], "every plane is empty"),
+        (["off.csl", "--method", "orex"], "off every plane"),
     ],
 )
 def test_bad_input_is_one_line(here, capsys, arguments, message):
@@ -87,6 +151,10 @@ def test_bad_input_is_one_line(here, capsys, arguments, message):
     write_csl(slice_mesh(torus(), 3, generator=generator()), "random.csl")
     write_csl(Slices([level(z, square(1, z, 1), square(1, z, 2, (3, 0))) for z in (0, 1)]), "labels.csl")
     (here / "cut.csl").write_text((here / "good.csl").read_text()[:100])
+    text = (here / "good.csl").read_text()
+    (here / "nan.csl").write_text(text.replace("1.0", "nan", 2))
+    (here / "off.csl").write_text(text.replace("-1.0 0.0\n", "-1.0 5.0\n", 1))
+    write_csl(Slices([level(0), level(1)]), "flat.csl")
     (here / "a.xyz").write_text("")
     assert main(["reconstruct", *arguments]) == 2
     captured = capsys.readouterr()

@@ -29,9 +29,7 @@ def command(
     method: Annotated[
         str, typer.Option(help="orex (a neural field), rbf (any planes), linear (parallel planes) or auto.")
     ] = "auto",
-    preset: Annotated[
-        str | None, typer.Option(help="Size of the neural field: fast (the default), default or paper.")
-    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Size of the neural field: fast (the default), default or paper.")] = None,
     reference: Annotated[
         Path | None, typer.Option(metavar="MESH", help="The true surface; the mesh itself when FILE is one.")
     ] = None,
@@ -48,6 +46,7 @@ def command(
     from sciml import io, run, shapes
     from sciml.api import choose_device
     from sciml.errors import InputError
+    from sciml.recipes.neural_field import find_preset
     from sciml.viz import to_png
 
     if seconds is not None and not seconds > 0:
@@ -57,17 +56,19 @@ def command(
     chosen = shapes.choose(slices, "orex" if trained else method)
     if chosen != "orex" and (preset or resume):
         raise InputError(f"method {chosen!r} does not train: leave out --preset and --resume, or use --method orex")
+    options: dict[str, Any] = {}
+    if chosen == "orex":
+        options = {"preset": preset or PRESET, "seconds": seconds, "seed": seed, "device": choose_device(device)}
+        find_preset(options["preset"])
     configuration = {
         "problem": {"name": "cross_sections", "settings": {"file": str(file), "planes": planes, "digest": slices.digest}},
-        "solver": {"name": chosen, "options": {"preset": preset or PRESET} if chosen == "orex" else {}},
+        "solver": {"name": chosen, "options": {"preset": options["preset"]} if options else {}},
         "run": {"seed": seed, "seconds": seconds},
         "surface": {"resolution": resolution, "reference": None if reference is None else str(reference)},
     }
     folder = out or resume or io.unused_folder(Path("runs") / f"{file.name.partition('.')[0]}-{chosen}")
     checkpoint = None if resume is None else run.checkpoint_of(resume, configuration)
-    options: dict[str, Any] = {}
-    if chosen == "orex":
-        options = {"preset": preset or PRESET, "seconds": seconds, "seed": seed, "device": choose_device(device)}
+    if options:
         options |= {"folder": folder, "resume": checkpoint}
     if folder != resume:
         run.start(folder, configuration)

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from sciml.geometry.facets import Segments
 from sciml.shapes.loops import resample
 from sciml.shapes.slices import Plane, Slices
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 OFFSET = 0.005  # from a contour to the points beside it, in units of half the diagonal of the label's box
 MARGIN = 0.25  # of the box of points that are known to be outside, in units of the box's own size
@@ -48,6 +51,8 @@ class _Column:
     """The field of one label, in coordinates in which its box has a diagonal of two."""
 
     def __init__(self, slices: Slices, label: int, points: int) -> None:
+        from scipy.spatial import cKDTree  # changes the warning filters when it is imported
+
         low, high = slices.label_bounds(label)
         self.centre, self.scale = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
         self.half = np.maximum((high - low) / 2, 0.1 * self.scale) / self.scale
