@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sciml.geometry import Interval, Time
+from problems.random_fields import periodic_field
+from sciml.geometry import Domain, Interval, Time
 from sciml.jets import Jet
-from sciml.problem import Condition, Initial, Periodic, Problem
+from sciml.problem import Condition, Initial, Periodic, Problem, RandomProblem
 from sciml.reference import FourierGrid, etdrk4
 
 if TYPE_CHECKING:
@@ -49,6 +50,39 @@ class KuramotoSivashinsky(Problem):
         grow about ten-million-fold by t = 1, so that double precision allows little more.
         """
         return _solve().copy(deep=True)
+
+
+@dataclass(frozen=True)
+class RandomKuramotoSivashinsky(RandomProblem):
+    """u_t + u u_x + u_xx + u_xxxx = 0 on x in [0, length], periodic, from a random u(x, 0); chaotic.
+
+    Trajectories begin at ``warm_up``, when u has forgotten how it started.
+
+    Args:
+        length: of the period; the pattern's wavelength is about 9.
+        duration: from the start of a trajectory to its end.
+        warm_up: when trajectories begin.
+
+    Source: Kuramoto, Prog. Theor. Phys. 55 (1976); Sivashinsky, Acta Astronaut. 4 (1977), in the usual scaling.
+    """
+
+    length: float = 64.0
+    duration: float = 50.0
+    warm_up: float = 50.0
+
+    coordinates = ("x", "t")
+    unknowns = ("u",)
+
+    @property
+    def domain(self) -> Domain:
+        return Interval("x", 0, self.length) * Time("t", 0, self.warm_up + self.duration)
+
+    def equations(self, u: Jet, x: Jet, t: Jet) -> dict[str, Jet]:
+        return {"kuramoto_sivashinsky": u.t + u * u.x + u.xx + u.xxxx}
+
+    def conditions(self) -> list[Condition]:
+        initial = periodic_field(self.generator(), 1, 8, torch.ones_like, self.length, mean_square=0.25)
+        return [Initial(u=initial), Periodic("x")]
 
 
 def _initial(x: Tensor) -> Tensor:

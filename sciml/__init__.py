@@ -18,24 +18,28 @@ _HOME = {
     ),
     "sciml.problem": (
         "Condition", "Constraint", "Dirichlet", "Initial", "Integral", "Interface", "Neumann", "Observations",
-        "Parameter", "Periodic", "Problem", "Robin", "check_problem",
+        "Parameter", "Periodic", "Problem", "RandomProblem", "Robin", "Simulation", "check_problem",
     ),
     "sciml.nn": (
         "MLP", "FourierFeatures", "ModifiedMLP", "Normalization", "PeriodicEmbedding", "PirateNet", "Pointwise",
     ),
     "sciml.optim": (
-        "LBFGS", "SOAP", "Adam", "CosineDecay", "ExponentialDecay", "LevenbergMarquardt", "SSBroyden", "Torch",
-        "least_squares",
+        "LBFGS", "SOAP", "Adam", "AdamW", "CosineDecay", "ExponentialDecay", "LevenbergMarquardt", "OneCycle", "SSBroyden",
+        "Torch", "least_squares",
     ),
     "sciml.losses": (
         "Causal", "Fixed", "FixedPoints", "GradientAnnealing", "GradientNorm", "NeuralTangentKernel", "ReLoBRaLo",
         "ResidualAdaptive", "RetainResampleRelease", "Uniform",
     ),
     "sciml.shapes": ("CrossSections", "Shape", "Slices", "read_slices", "reconstruct", "slice_mesh"),
-    "sciml.solvers": ("PINN", "Experts", "HardConstraintMoE", "Lagrangian", "NeuralField", "SoftConstraint", "Solver"),
-    "sciml.training": ("Callback", "CSVLogger", "EarlyStopping", "Phase", "Result", "TensorBoardLogger", "Trainer"),
+    "sciml.solvers": (
+        "PINN", "Experts", "GridOperator", "HardConstraintMoE", "Lagrangian", "NeuralField", "NeuralOperator", "SoftConstraint",
+        "Solver",
+    ),
+    "sciml.training": ("Callback", "CSVLogger", "EarlyStopping", "Epochs", "Phase", "Result", "TensorBoardLogger", "Trainer"),
     "sciml.solution": ("Solution",),
     "sciml.api": ("load", "solve"),
+    "sciml.neural_operator": ("load_operator", "train"),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

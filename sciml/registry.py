@@ -60,6 +60,13 @@ def problems() -> dict[str, type[Problem]]:
     return _registered("problems", lambda item: isinstance(item, type) and issubclass(item, Problem))
 
 
+def families() -> dict[str, type[Problem]]:
+    """Every registered problem with random data."""
+    from sciml.problem import RandomProblem
+
+    return {name: problem for name, problem in problems().items() if issubclass(problem, RandomProblem)}
+
+
 def solvers() -> dict[str, Recipe]:
     """Every registered solver by name."""
     return _registered("solvers", lambda item: isinstance(item, Recipe))

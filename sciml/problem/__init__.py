@@ -18,6 +18,8 @@ from sciml.problem.points import concatenate as concatenate
 from sciml.problem.problem import INTERIOR as INTERIOR
 from sciml.problem.problem import Problem as Problem
 from sciml.problem.problem import sample_batch as sample_batch
+from sciml.problem.random_problem import RandomProblem as RandomProblem
+from sciml.problem.random_problem import Simulation as Simulation
 
 __all__ = [
     "INTERIOR",
@@ -33,7 +35,9 @@ __all__ = [
     "Periodic",
     "Points",
     "Problem",
+    "RandomProblem",
     "Robin",
+    "Simulation",
     "check_problem",
     "concatenate",
     "exact_jets",

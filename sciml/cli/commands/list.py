@@ -10,9 +10,9 @@ import typer
 
 
 def command(
-    kind: Annotated[str | None, typer.Argument(help="problems, solvers or operators; all by default.")] = None,
+    kind: Annotated[str | None, typer.Argument(help="problems, solvers, operators or data; all by default.")] = None,
 ) -> None:
-    """List the problems with their settings, the solvers and the operators."""
+    """List the problems with their settings, the solvers, the operators, and the problems that data sets can be made of."""
     from sciml import registry
     from sciml.errors import InputError, nearest
 
@@ -20,11 +20,12 @@ def command(
         "problems": registry.problems,
         "solvers": registry.solvers,
         "operators": registry.operators,
+        "data": registry.families,
     }
     if kind is not None and kind not in tables:
         raise InputError(f"there is no list of {kind!r}; {nearest(kind, tables)}")
     for name, find in tables.items():
-        if kind in (None, name):
+        if kind == name or (kind is None and name != "data"):  # which are problems, too
             _print(name, find())
 
 
@@ -34,7 +35,7 @@ def _print(title: str, found: dict[str, Any]) -> None:
 
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("name", no_wrap=True, style="cyan")
-    table.add_column("settings" if title == "problems" else "options", overflow="fold")
+    table.add_column("settings" if title in ("problems", "data") else "options", overflow="fold")
     table.add_column("what", overflow="fold")
     for name, item in found.items():
         table.add_row(name, _settings(item), _summary(item))

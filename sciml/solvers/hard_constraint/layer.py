@@ -39,7 +39,7 @@ class Tolerances:
 
 
 def solve(
-    groups: Sequence[Rows], start: Tensor, ridge: float, seams: Tensor | None = None, tolerances: Tolerances = Tolerances()  # noqa: B008
+    groups: Sequence[Rows], start: Tensor, ridge: float, seams: Tensor | None = None, tolerances: Tolerances = Tolerances()
 ) -> Tensor:
     """Coefficients (E, J, N) that minimise the sum of squares of all rows and of ``ridge`` times the coefficients.
 
