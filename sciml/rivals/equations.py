@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import scipy.sparse as sparse
 import torch
-from torch import Tensor
 
 from sciml.errors import InputError
 from sciml.geometry import Domain, Interval, Product
-from sciml.jets import Jet, MultiIndexSet
+from sciml.jets import MultiIndexSet
 from sciml.problem import INTERIOR, Condition, Constraint, Dirichlet, Initial, Neumann, Periodic, Points, Problem, Robin
 from sciml.rivals.grid import Grid
-from sciml.solvers.experts.linearise import Residuals, linearise
+from sciml.solvers.experts.linearise import Residuals, equations_at, linearise, residuals_of
 
 Boundary = Dirichlet | Neumann | Robin | Constraint
 OnFace = Boundary | Initial
@@ -47,15 +45,15 @@ class Equations:
         self.grid = Grid(low, high, cells, frozenset(axes))
         replaced, terms = self._faces(conditions)
         points = self.grid.points[~replaced]
-        self.terms = [self._term(~replaced, INTERIOR, lambda fields: problem.residuals(fields, points)), *terms]
+        self.terms = [self._term(~replaced, INTERIOR, equations_at(points)), *terms]
 
     def __call__(self, values: np.ndarray) -> tuple[sparse.csr_matrix, np.ndarray]:
         """Jacobian (R, U N) and residuals (R,) at ``values`` (U N,)."""
         problem, fields = self.problem, values.reshape(len(self.problem.unknowns), -1)
         blocks, right = [], []
         for term in self.terms:
-            jets = np.stack([[matrix @ field for matrix in term.matrices] for field in fields])
-            found = linearise(term.residuals, torch.from_numpy(jets), problem.unknowns, problem.coordinates, term.indices)
+            jets = torch.from_numpy(np.stack([[matrix @ field for matrix in term.matrices] for field in fields]))
+            found = linearise(term.residuals, problem, jets, term.indices, raw=jets.new_zeros(0))
             for item in found.values():
                 rows = [
                     sum(sparse.diags(slope) @ matrix for slope, matrix in zip(slopes, term.matrices, strict=True))
@@ -86,9 +84,8 @@ class Equations:
             points = grid.points[nodes]
             normals = torch.zeros_like(points)
             normals[:, axis] = 2.0 * end - 1.0
-            for name, condition in held.items():
-                residuals = partial(_imposed, problem, condition, Points(points, normals=normals))
-                terms.append(self._term(nodes, name, residuals))
+            for name in held:
+                terms.append(self._term(nodes, name, residuals_of(name, Points(points, normals=normals))))
         return replaced, terms
 
     def _holds(self, condition: Condition, axis: int, end: int) -> bool:
@@ -124,7 +121,3 @@ def _is_box(domain: Domain) -> bool:
     if isinstance(domain, Product):
         return all(_is_box(factor) for factor in domain.factors)
     return isinstance(domain, Interval)
-
-
-def _imposed(problem: Problem, condition: Condition, points: Points, fields: Mapping[str, Jet]) -> Mapping[str, Tensor]:
-    return condition.residuals(problem, fields, points)
