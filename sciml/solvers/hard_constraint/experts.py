@@ -24,13 +24,13 @@ class ExpertTerm:
         group: the equations, or a condition.
         points: where, in the order of (B, K, m).
         places: numbers (B, K, m) of these grid points.
-        weights: of the mean squares of the terms, by name.
+        scales: factor (N,) of every term's residuals at these points, or a number, by name.
     """
 
     group: Group
     points: Points
     places: Tensor
-    weights: Mapping[str, float]
+    scales: Mapping[str, Tensor | float]
 
     def rows(
         self, part: slice, coupled: bool, problems: Sequence[Problem], bases: Mapping[str, Jet], offsets: Mapping[str, Jet]
@@ -64,20 +64,21 @@ class ExpertTerm:
         for instance, members in groupby(instances):
             count = len(list(members))
             first = (part.start + start) * chunk
-            runs.append((problems[instance], slice(start, start + count), self.points[first : first + count * chunk]))
+            places = slice(first, first + count * chunk)
+            scales = [s[places] if isinstance(s := self.scales[term], Tensor) else s for term in group.terms]
+            runs.append((problems[instance], slice(start, start + count), self.points[places], scales))
             start += count
-        scales = [sqrt(self.weights.get(term, 1.0) / m) for term in group.terms]
 
         def evaluate(values: Tensor) -> Tensor:
             found = []
-            for problem, run, points in runs:
+            for problem, run, points, scales in runs:
                 flat = values[:, run].flatten(1)
                 fields = {
                     name: Field(problem.coordinates, lambda index, name=name, flat=flat: flat[slots[name, index]])
                     for name in problem.unknowns
                 }
                 residuals = group.evaluate(problem, fields, points).values()
-                scaled = [scale * residual for scale, residual in zip(scales, residuals, strict=True)]
+                scaled = [scale / sqrt(m) * residual for scale, residual in zip(scales, residuals, strict=True)]
                 found.append(torch.stack(scaled).unflatten(1, values[0, run].shape))
             return torch.cat(found, 1)
 

@@ -30,20 +30,22 @@ class Grid:
     high: tuple[float, ...]
     shape: tuple[int, ...]
     periodic: tuple[str, ...]
+    time: str | None = None
 
     @classmethod
     def of(cls, problem: Problem, shape: Sequence[int]) -> Grid:
         """A grid of ``shape`` over the problem's domain.
 
         Raises:
-            InputError: the domain is no box, or ``shape`` does not give at least two points a coordinate.
+            InputError: the domain is no box, or ``shape`` does not give at least three points a coordinate.
         """
         sides = _intervals(problem.domain)
         names = tuple(problem.coordinates)
-        if len(shape) != len(names) or min(shape) < 2:
-            raise InputError(f"shape={tuple(shape)} must give at least 2 grid points for each coordinate of {names}")
+        if len(shape) != len(names) or min(shape) < 3:
+            raise InputError(f"shape={tuple(shape)} must give at least 3 grid points for each coordinate of {names}")
         periodic = tuple(c.coordinate for c in problem.named_conditions().values() if isinstance(c, Periodic))
-        return cls(names, tuple(i.low for i in sides), tuple(i.high for i in sides), tuple(shape), periodic)
+        low, high = tuple(side.low for side in sides), tuple(side.high for side in sides)
+        return cls(names, low, high, tuple(shape), periodic, problem.time)
 
     @cached_property
     def spacings(self) -> tuple[float, ...]:
@@ -55,6 +57,21 @@ class Grid:
     @property
     def size(self) -> int:
         return math.prod(self.shape)
+
+    @cached_property
+    def interior(self) -> Tensor:
+        """Numbers of the points where the equations hold: those off the boundary of space and after the initial time.
+
+        Where initial and boundary values disagree, as they do at the corners of many problems, the derivatives on the
+        boundary have no meaning.
+        """
+        inside = torch.zeros(self.shape, dtype=torch.bool)
+        inner = [
+            slice(None) if name in self.periodic else slice(1, None) if name == self.time else slice(1, -1)
+            for name in self.names
+        ]
+        inside[tuple(inner)] = True
+        return inside.flatten().nonzero()[:, 0]
 
     def points(self, like: Tensor) -> Tensor:
         """Coordinates (G, d) of all points, of the type and on the device of ``like``."""
@@ -70,11 +87,21 @@ class Grid:
         return Field(self.names, lambda index: jet.partial(index).flatten(-len(self.shape)))
 
     def nearest(self, points: Tensor) -> Tensor:
-        """Numbers (N,) of the grid points nearest to ``points`` (N, d)."""
+        """Numbers (N,) of the grid points nearest to ``points`` (N, d), edges to those on an edge alone.
+
+        A point inside one side of the boundary does not go to where that side meets another.
+        """
         flat = torch.zeros(len(points), dtype=torch.long, device=points.device)
         for axis, (name, n) in enumerate(zip(self.names, self.shape, strict=True)):
-            steps = ((points[:, axis] - self.low[axis]) / self.spacings[axis]).round().long()
-            flat = flat * n + (steps % n if name in self.periodic else steps.clamp(0, n - 1))
+            steps = (points[:, axis] - self.low[axis]) / self.spacings[axis]
+            number = steps.round().long()
+            if name in self.periodic:
+                number = number % n
+            else:
+                last = n - 1 if name == self.time else n - 2
+                on_edge = (steps - number).abs() < 1e-6
+                number = torch.where(on_edge, number, number.clamp(1, last))
+            flat = flat * n + number.clamp(0, n - 1)
         return flat
 
     def interpolate(self, values: Tensor, points: Tensor) -> Tensor:

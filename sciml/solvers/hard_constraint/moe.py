@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import sqrt
+from math import prod, sqrt
 
 import torch
 from torch import Tensor, nn
 
 from sciml.errors import InputError, nearest
+from sciml.jets import Field, Jet, MultiIndex
 from sciml.problem import INTERIOR, Points, Problem
+from sciml.problem.condition import Value
 from sciml.solvers.hard_constraint.experts import ExpertTerm
 from sciml.solvers.hard_constraint.grid import Grid
 from sciml.solvers.hard_constraint.layer import Tolerances, solve
 from sciml.solvers.hard_constraint.partition import Partition
 from sciml.solvers.hard_constraint.share import from_main, shared
-from sciml.solvers.hard_constraint.solver import GridSolver
+from sciml.solvers.hard_constraint.solver import GridSolver, Solved
 from sciml.solvers.hard_constraint.terms import Group, complete, eliminated
 from sciml.solvers.solver import Batch
 
@@ -37,7 +39,7 @@ class HardConstraintMoE(GridSolver):
     in the loss and in the solution it comes from the experts' fields side by side.
 
     Args:
-        problem, network, shape, instances, batch, condition_points, exact_initial, generator: see ``GridSolver``; the
+        problem, network, shape, instances, batch, condition_points, weights, exact_initial, generator: see ``GridSolver``; the
             network yields ``bases`` channels for each unknown that does not follow from others.
         bases: number of basis fields.
         experts: parts along every coordinate.
@@ -45,7 +47,6 @@ class HardConstraintMoE(GridSolver):
         overlap: grid points by which these reach into the neighbours' parts.
         interface: further residuals make neighbouring experts agree on both sides of where they meet; all experts of an
             instance are then one least-squares problem. Otherwise each is one by itself.
-        weights: of the mean squares of the terms (and of "interface") in the experts' least squares; 1 by default.
         ridge: factor of the coefficients as further residuals.
         tolerances: of the least squares.
         share: under torchrun, spread the experts of one batch over the processes; otherwise each has its own batch.
@@ -70,7 +71,7 @@ class HardConstraintMoE(GridSolver):
         rows: int | None = None,
         overlap: int = 0,
         interface: bool = False,
-        weights: Mapping[str, float] | None = None,
+        weights: Mapping[str, Value] | None = None,
         ridge: float = 1e-4,
         tolerances: Tolerances = Tolerances(),  # noqa: B008
         instances: int | Sequence[Problem] = 1,
@@ -83,28 +84,29 @@ class HardConstraintMoE(GridSolver):
         device: torch.device | str | None = None,
     ) -> None:
         unknowns = len(problem.unknowns) - len(eliminated(problem))
+        parts = (1,) * len(shape) if experts is None else tuple(experts)
         super().__init__(
             problem, network, channels=bases * unknowns, shape=shape, instances=instances, batch=batch,
-            condition_points=condition_points, exact_initial=exact_initial, generator=generator, dtype=dtype, device=device,
+            condition_points=condition_points, weights=weights, exact_initial=exact_initial, generator=generator, dtype=dtype,
+            device=device, further=(INTERFACE,) if prod(parts) > 1 else (),
         )  # fmt: skip
         self.bases, self.ridge, self.tolerances, self.share = bases, ridge, tolerances, share
-        self.parts = (1,) * len(shape) if experts is None else tuple(experts)
-        self.rows, self.overlap, self.interface = rows, overlap, interface
-        self.weights = dict(weights or {})
+        self.parts, self.rows, self.overlap, self.interface = parts, rows, overlap, interface
         partition = self._partition(self.grid)
         largest = min(len(region) for region in partition.regions)
         if rows is not None and not 1 <= rows <= largest:
             raise InputError(f"rows={rows} must lie between 1 and {largest}, the grid points of an expert")
-        for name in self.weights:
-            if name not in (*self.term_points, INTERFACE):
-                raise InputError(f"weights names {name!r}, no term; {nearest(name, (*self.term_points, INTERFACE))}")
 
     def draw(self, problems: Sequence[Problem], grid: Grid, generator: torch.Generator, method: str = "uniform") -> Batch:
         batch = super().draw(problems, grid, generator, method)
-        regions = self._partition(grid).regions
+        partition = self._partition(grid)
+        regions = partition.regions
         size = min(len(region) for region in regions)
         size = size if self.rows is None else min(size, self.rows)
         drawn = [_some(region, size, generator) for _ in problems for region in regions]
+        if len(regions) > 1:
+            places = partition.seams[1].repeat(len(self.independent))
+            batch[INTERFACE] = self._at(grid, places.to(self.device).expand(len(problems), -1))
         batch[CONSTRAINT] = self._at(grid, torch.stack(drawn).reshape(len(problems), -1).to(self.device))
         return batch
 
@@ -114,39 +116,51 @@ class HardConstraintMoE(GridSolver):
             return batch
         return {key: Points(**{name: from_main(t) for name, t in p.state_dict().items()}) for key, p in batch.items()}
 
-    def solve(self, problems: Sequence[Problem], grid: Grid, batch: Batch) -> dict[str, Tensor]:
+    def solve(self, problems: Sequence[Problem], grid: Grid, batch: Batch) -> Solved:
         outputs = self.network(self.inputs(problems, grid)).unflatten(1, (len(self.independent), self.bases))
         bases = {name: self.ramp(grid) * outputs[:, i] for i, name in enumerate(self.independent)}
         offsets = self.offsets(problems, grid)
         partition = self._partition(grid)
-        coefficients = self.coefficients_of(bases, offsets, problems, partition, batch)
-        fields = {}
-        for name, values in bases.items():
-            stitched = partition.stitch(values.flatten(2), coefficients.to(values.dtype))
-            fields[name] = offsets[name] + stitched.unflatten(1, grid.shape)
-        return fields
+        jets = {name: grid.jet(values) for name, values in complete(problems[0], bases).items()}
+        added = {name: grid.jet(values) for name, values in complete(problems[0], offsets).items()}
+        seams = self._seams(partition, bases)
+        coefficients = self._coefficients(problems, partition, batch, jets, added, seams).to(outputs.dtype)
 
-    def coefficients_of(
+        def stitched(name: str) -> Jet:
+            def partial(index: MultiIndex) -> Tensor:
+                return added[name].partial(index) + partition.stitch(jets[name].partial(index), coefficients)
+
+            return Field(grid.names, partial)
+
+        found = {name: stitched(name) for name in self.independent}
+        fields = {name: jet.value.unflatten(1, grid.shape) for name, jet in found.items()}
+        found |= {name: grid.jet(values) for name, values in complete(problems[0], fields).items() if name not in found}
+        jumps = torch.einsum("bskn,bkn->bs", seams, coefficients)
+        return Solved(found, {INTERFACE: jumps.flatten()} if len(partition) > 1 else {})
+
+    def _coefficients(
         self,
-        bases: dict[str, Tensor],
-        offsets: dict[str, Tensor],
         problems: Sequence[Problem],
         partition: Partition,
         batch: Batch,
+        jets: Mapping[str, Jet],
+        added: Mapping[str, Jet],
+        seams: Tensor,
     ) -> Tensor:
-        """Every expert's coefficients (B, K, N), of the bases (B, N, *shape) added to ``offsets`` (B, *shape)."""
-        grid, b, k = partition.grid, len(problems), len(partition)
-        jets = {name: grid.jet(values) for name, values in complete(problems[0], bases).items()}
-        start = {name: grid.jet(values) for name, values in complete(problems[0], offsets).items()}
-        terms = [self._term(group, batch, grid, b, k) for group in self.groups.values()]
+        """Every expert's coefficients (B, K, N)."""
+        b, k = len(problems), len(partition)
+        terms = [self._term(group, batch, partition.grid, b, k) for group in self.groups.values()]
         coupled = self.interface and k > 1
         lead = (b, k) if coupled else (b * k, 1)
+        if coupled:
+            scale = self.scale(INTERFACE, batch[INTERFACE])
+            scale = scale.reshape(b, -1, 1, 1) if isinstance(scale, Tensor) else scale
+            seams = scale / sqrt(seams.shape[1]) * seams
 
         def solve_part(part: slice) -> Tensor:
-            rows = [term.rows(part, coupled, problems, jets, start) for term in terms]
-            seams = self._seams(partition, bases)[part] if coupled else None
+            rows = [term.rows(part, coupled, problems, jets, added) for term in terms]
             zeros = torch.zeros(part.stop - part.start, lead[1], self.bases, dtype=torch.float64, device=self.device)
-            return solve(rows, zeros, self.ridge, seams, self.tolerances)
+            return solve(rows, zeros, self.ridge, seams[part] if coupled else None, self.tolerances)
 
         found = shared(lead[0], solve_part) if self.share else solve_part(slice(0, lead[0]))
         return found.reshape(b, k, self.bases)
@@ -155,23 +169,25 @@ class HardConstraintMoE(GridSolver):
         points = batch[CONSTRAINT if group.key == INTERIOR else group.key].to(dtype=torch.float64)
         assert points.rows is not None
         if group.key == INTERIOR:
-            return ExpertTerm(group, points, (points.rows % grid.size).reshape(b, k, -1), self.weights)
+            return self._expert_term(group, points, (points.rows % grid.size).reshape(b, k, -1))
         # Every expert satisfies the conditions of the whole problem.
         every = torch.arange(len(points), device=self.device).reshape(b, 1, -1).expand(b, k, -1)
-        repeated = points[every.flatten()]
-        return ExpertTerm(group, repeated, (points.rows % grid.size)[every], self.weights)
+        return self._expert_term(group, points[every.flatten()], (points.rows % grid.size)[every])
+
+    def _expert_term(self, group: Group, points: Points, places: Tensor) -> ExpertTerm:
+        return ExpertTerm(group, points, places, {term: self.scale(term, points) for term in group.terms})
 
     def _seams(self, partition: Partition, bases: dict[str, Tensor]) -> Tensor:
-        """Rows (B, S, K, N) by which the fields of neighbouring experts agree at the points where they meet."""
+        """Factors (B, S, K, N) of the coefficients in the differences of neighbouring experts where they meet."""
         pairs, places = (tensor.to(self.device) for tensor in partition.seams)
         rows = []
         for values in bases.values():
-            at = values.flatten(2)[:, :, places].mT.to(torch.float64)
+            at = values.flatten(2)[:, :, places].mT
             row = at.new_zeros(len(at), len(places), len(partition), self.bases)
             each = torch.arange(len(places), device=self.device)
             row[:, each, pairs[:, 0]], row[:, each, pairs[:, 1]] = at, -at
             rows.append(row)
-        return torch.cat(rows, dim=1) * sqrt(self.weights.get(INTERFACE, 1.0) / len(places))
+        return torch.cat(rows, dim=1)
 
     def _partition(self, grid: Grid) -> Partition:
         return Partition(grid, self.parts, self.overlap)

@@ -51,7 +51,8 @@ class Partition:
     @cached_property
     def regions(self) -> list[Tensor]:
         """Numbers of the grid points whose equations every expert answers for."""
-        return self._boxes(self.overlap)
+        interior = self.grid.interior
+        return [box[torch.isin(box, interior)] for box in self._boxes(self.overlap)]
 
     @cached_property
     def seams(self) -> tuple[Tensor, Tensor]:

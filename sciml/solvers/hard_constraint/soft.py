@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sciml.problem import Problem
+from sciml.problem.condition import Value
 from sciml.solvers.hard_constraint.grid import Grid
-from sciml.solvers.hard_constraint.solver import GridSolver
-from sciml.solvers.hard_constraint.terms import eliminated
+from sciml.solvers.hard_constraint.solver import GridSolver, Solved
+from sciml.solvers.hard_constraint.terms import complete, eliminated
 from sciml.solvers.solver import Batch
 
 
@@ -18,7 +19,7 @@ class SoftConstraint(GridSolver):
     """The network's output is the solution, and the equations are its loss (PI-SC; Li et al., 2111.03794).
 
     Args:
-        problem, network, shape, instances, batch, condition_points, exact_initial, generator: see ``GridSolver``; the
+        problem, network, shape, instances, batch, condition_points, weights, exact_initial, generator: see ``GridSolver``; the
             network yields one channel for each unknown that does not follow from others.
     """
 
@@ -33,6 +34,7 @@ class SoftConstraint(GridSolver):
         instances: int | Sequence[Problem] = 1,
         batch: int = 1,
         condition_points: int = 64,
+        weights: Mapping[str, Value] | None = None,
         exact_initial: bool = False,
         generator: torch.Generator | None = None,
         dtype: torch.dtype = torch.float64,
@@ -41,9 +43,11 @@ class SoftConstraint(GridSolver):
         unknowns = len(problem.unknowns) - len(eliminated(problem))
         super().__init__(
             problem, network, channels=unknowns, shape=shape, instances=instances, batch=batch,
-            condition_points=condition_points, exact_initial=exact_initial, generator=generator, dtype=dtype, device=device,
+            condition_points=condition_points, weights=weights, exact_initial=exact_initial, generator=generator, dtype=dtype,
+            device=device,
         )  # fmt: skip
 
-    def solve(self, problems: Sequence[Problem], grid: Grid, batch: Batch) -> dict[str, Tensor]:
+    def solve(self, problems: Sequence[Problem], grid: Grid, batch: Batch) -> Solved:
         outputs, offsets = self.network(self.inputs(problems, grid)), self.offsets(problems, grid)
-        return {name: offsets[name] + self.ramp(grid) * outputs[:, i] for i, name in enumerate(self.independent)}
+        fields = {name: offsets[name] + self.ramp(grid) * outputs[:, i] for i, name in enumerate(self.independent)}
+        return Solved({name: grid.jet(values) for name, values in complete(problems[0], fields).items()})

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sciml.errors import InputError
+from sciml.errors import InputError, nearest
 from sciml.jets import Field, Jet
 from sciml.nn import coordinate_embedding
 from sciml.problem import INTERIOR, Points, Problem
+from sciml.problem.condition import Value, evaluate
 from sciml.solvers.hard_constraint.grid import Grid
 from sciml.solvers.hard_constraint.terms import complete, eliminated, groups, initial_values
 from sciml.solvers.solver import Batch, Solver
+
+
+@dataclass(frozen=True)
+class Solved:
+    """Fields of B instances on a grid of G points.
+
+    Attributes:
+        jets: of every unknown; partial derivatives are (B, G).
+        further: residual vectors of further terms by name.
+    """
+
+    jets: Mapping[str, Jet]
+    further: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class GridSolver(Solver):
@@ -28,10 +43,13 @@ class GridSolver(Solver):
         network: maps (B, ``input_channels(problem)``, *shape) to (B, channels, *shape); ``sciml.nn.Pointwise`` makes one of
             a network of points.
         channels: of the network's output.
+        further: terms, and keys of their points, that ``solve`` adds to those of the problem.
         shape: grid points along every coordinate.
         instances: what is trained on, or how many to draw by ``problem.sample``.
         batch: instances a step.
         condition_points: points of every condition and instance.
+        weights: of the mean squares of the terms by name, in the loss and wherever else terms are summed: a number or a
+            function of the coordinates by name; 1 by default. The residuals of a batch have them in.
         exact_initial: fields are the initial values plus (t - t0) / (t1 - t0) times what the network yields, so that
             ``Initial`` conditions hold exactly.
         generator: draws the instances.
@@ -50,14 +68,16 @@ class GridSolver(Solver):
         instances: int | Sequence[Problem],
         batch: int,
         condition_points: int,
+        weights: Mapping[str, Value] | None,
         exact_initial: bool,
         generator: torch.Generator | None,
         dtype: torch.dtype,
         device: torch.device | str | None,
+        further: Sequence[str] = (),
     ) -> None:
         problem.validate()
         grid, found = Grid.of(problem, shape), groups(problem, exact_initial)
-        super().__init__(problem, {key: grid.size if key == INTERIOR else condition_points for key in found})
+        super().__init__(problem, {key: len(grid.interior) if key == INTERIOR else condition_points for key in found})
         self.grid, self.groups = grid, found
         self.exact_initial, self.batch_size = exact_initial, batch
         self.independent = tuple(name for name in problem.unknowns if name not in eliminated(problem))
@@ -69,7 +89,12 @@ class GridSolver(Solver):
         self.network = network
         self.to(device=device, dtype=dtype)
         self.term_points = {term: key for key, group in self.groups.items() for term in group.terms}
+        self.term_points |= {term: term for term in further}
         self.term_kinds = {t: "equation" if key == INTERIOR else "condition" for t, key in self.term_points.items()}
+        self.weights = dict(weights or {})
+        for name in self.weights:
+            if name not in self.term_points:
+                raise InputError(f"weights names {name!r}, no term of the loss; {nearest(name, self.term_points)}")
         self._check_network(channels)
 
     @staticmethod
@@ -80,8 +105,8 @@ class GridSolver(Solver):
         return len(problem.coordinates) + periodic + len(initial_values(problem, points))
 
     @abstractmethod
-    def solve(self, problems: Sequence[Problem], grid: Grid, batch: Batch) -> dict[str, Tensor]:
-        """The independent unknowns (B, *shape) of ``problems`` on ``grid``; ``batch`` is one that ``draw`` made."""
+    def solve(self, problems: Sequence[Problem], grid: Grid, batch: Batch) -> Solved:
+        """The fields of ``problems`` on ``grid``; ``batch`` is one that ``draw`` made."""
 
     # Points -----------------------------------------------------------------------------------------------------
     def sample(self, generator: torch.Generator, method: str = "uniform", scale: int = 1) -> Batch:
@@ -93,9 +118,9 @@ class GridSolver(Solver):
         return {key: _shifted(points, shift) for key, points in batch.items()}
 
     def draw(self, problems: Sequence[Problem], grid: Grid, generator: torch.Generator, method: str = "uniform") -> Batch:
-        """Where ``problems`` are evaluated: the whole grid, and for conditions the grid points nearest to random ones."""
+        """Where ``problems`` are evaluated: the grid's interior, and for conditions the grid points nearest to random ones."""
         number, conditions = len(problems), self.conditions(problems[0])
-        batch = {INTERIOR: self._at(grid, torch.arange(grid.size, device=self.device).expand(number, -1))}
+        batch = {INTERIOR: self._at(grid, grid.interior.to(self.device).expand(number, -1))}
         for name, condition in conditions.items():
             n = self.points[name] * number
             drawn = condition.sample(problems[0], n, generator, method, self.device, torch.float64)
@@ -112,24 +137,29 @@ class GridSolver(Solver):
     def residuals(self, batch: Batch) -> dict[str, Tensor]:
         rows = batch[INTERIOR].rows
         assert rows is not None
-        numbers = (rows[:: self.grid.size] // self.grid.size).tolist()
+        numbers = (rows[:: len(self.grid.interior)] // self.grid.size).tolist()
         problems = [self.instances[i] for i in numbers]
-        return self.residuals_of(self.solve(problems, self.grid, batch), problems, self.grid, batch)
+        solved = self.solve(problems, self.grid, batch)
+        residuals = self.residuals_of(solved.jets, problems, self.grid, batch) | solved.further
+        return {term: self.scale(term, batch[self.term_points[term]]) * r for term, r in residuals.items()}
+
+    def scale(self, term: str, points: Points) -> Tensor | float:
+        """Root of the term's weight, (N,) or a number."""
+        weight = evaluate(self.weights.get(term, 1.0), self.problem.coordinates, points.coordinates, f"weights[{term!r}]")
+        return weight**0.5
 
     def residuals_of(
-        self, fields: dict[str, Tensor], problems: Sequence[Problem], grid: Grid, batch: Batch
+        self, jets: Mapping[str, Jet], problems: Sequence[Problem], grid: Grid, batch: Batch
     ) -> dict[str, Tensor]:
-        """Residual vectors by term of ``fields`` (B, *shape), the derivatives taken across the seams of any experts."""
-        jets = {name: grid.jet(values) for name, values in complete(self.problem, fields).items()}
-        found: dict[str, list[Tensor]] = {term: [] for term in self.term_points}
+        """Residual vectors by term of fields with these jets, whose partial derivatives are (B, G)."""
+        found: dict[str, list[Tensor]] = {}
         for i, problem in enumerate(problems):
             for key, group in self.groups.items():
                 points = _part(batch[key], i, len(problems))
                 assert points.rows is not None
-                places = slice(None) if key == INTERIOR else points.rows % grid.size
-                at = {name: _at(jet, (i, places)) for name, jet in jets.items()}
+                at = {name: _at(jet, (i, points.rows % grid.size)) for name, jet in jets.items()}
                 for term, residual in group.evaluate(problem, at, points).items():
-                    found[term].append(residual)
+                    found.setdefault(term, []).append(residual)
         return {term: torch.cat(parts) for term, parts in found.items()}
 
     def inputs(self, problems: Sequence[Problem], grid: Grid) -> Tensor:
@@ -161,7 +191,15 @@ class GridSolver(Solver):
         """Every unknown (B, *shape) of ``problems``, which may have a longer time interval, on a grid of ``shape``."""
         grid = Grid.of(problems[0], shape or self.grid.shape)
         batch = self.draw(problems, grid, torch.Generator(self.device).manual_seed(seed))
-        return complete(problems[0], self.solve(problems, grid, batch))
+        jets = self.solve(problems, grid, batch).jets
+        return {name: jet.value.unflatten(1, grid.shape) for name, jet in jets.items()}
+
+    @torch.no_grad()
+    def stitched_residuals(self, problems: Sequence[Problem], seed: int = 0) -> dict[str, Tensor]:
+        """Residual vectors by term of the fields that ``predict`` gives, their derivatives taken across all seams."""
+        batch = self.draw(problems, self.grid, torch.Generator(self.device).manual_seed(seed))
+        jets = {name: self.grid.jet(values) for name, values in self.predict(problems, seed=seed).items()}
+        return self.residuals_of(jets, problems, self.grid, batch)
 
     def fields(self, points: Tensor) -> dict[str, Tensor]:
         grid, shape = self.grid, self.grid.shape
@@ -169,7 +207,7 @@ class GridSolver(Solver):
         jets = {name: grid.jet(field) for name, field in values.items()}
         flat = {name: _at(jet, 0) for name, jet in jets.items()}
         derived = self.problem.derived_fields(flat, self._coordinates(grid))
-        grids = {name: field[0] for name, field in values.items()}
+        grids = {name: values_[0] for name, values_ in values.items()}
         grids |= {name: field.reshape(shape) for name, field in derived.items()}
         return {name: grid.interpolate(field, points) for name, field in grids.items()}
 
