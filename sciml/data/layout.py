@@ -1,18 +1,7 @@
-"""What a file of trajectories tells about its values, and the HDF5 layout that sciml writes.
-
-::
-
-    attributes             format "sciml-trajectories", version 1, problem, settings and provenance (JSON), periodic (axes,)
-    fields                 (samples, times, channels, *grid) float32; attributes channels, groups, axes
-    times                  (times,)
-    grid/<axis>            (points,), one for every axis
-    inputs                 (samples, input channels, *grid) float32, attribute channels; only for maps such as Darcy's
-    parameters/<name>      (samples,)
-"""
+"""What a file of trajectories tells about its values, whatever its layout."""
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +12,7 @@ import numpy as np
 
 from sciml.errors import InputError
 
-FORMAT, VERSION = "sciml-trajectories", 1
+Index = slice | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -80,7 +69,6 @@ class Layout(ABC):
 
     Attributes:
         header: what the file tells.
-        samples: how many trajectories it holds.
         shape: that of the stored fields in our order, (samples, times, channels, *grid).
     """
 
@@ -88,10 +76,10 @@ class Layout(ABC):
     shape: tuple[int, ...]
 
     @abstractmethod
-    def fields(self, samples: slice | np.ndarray, times: slice | np.ndarray) -> np.ndarray:
+    def fields(self, samples: Index, times: Index) -> np.ndarray:
         """The fields (n, t, channels, *grid); indices are increasing, without repetition."""
 
-    def inputs(self, samples: slice | np.ndarray) -> np.ndarray:
+    def inputs(self, samples: Index) -> np.ndarray:
         """The input fields (n, input channels, *grid)."""
         raise NotImplementedError
 
@@ -102,57 +90,6 @@ class Layout(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close the file."""
-
-
-class TrajectoryFile(Layout):
-    """An open file in sciml's own layout; raises InputError when a part is missing or does not fit."""
-
-    def __init__(self, file: Any, path: Path) -> None:
-        self._file, version = file, file.attrs.get("version")
-        if version != VERSION:
-            raise InputError(f"{path}: version {version} of {FORMAT!r} is not known, expected {VERSION}; update sciml")
-        fields = dataset(file, "fields", path)
-        axes = attribute(fields, "axes", path)
-        self.header = Header(
-            problem=str(attribute(file, "problem", path)),
-            channels=_names(attribute(fields, "channels", path)),
-            groups=_names(attribute(fields, "groups", path)),
-            times=np.asarray(dataset(file, "times", path), dtype=np.float64),
-            grid={str(name): np.asarray(dataset(file, f"grid/{name}", path), dtype=np.float64) for name in axes},
-            periodic=tuple(map(bool, attribute(file, "periodic", path))),
-            input_channels=_names(attribute(dataset(file, "inputs", path), "channels", path)) if "inputs" in file else (),
-            settings=json.loads(attribute(file, "settings", path)),
-            provenance=json.loads(file.attrs.get("provenance", "{}")),
-        )
-        self.shape = fields.shape
-        for name, entry in file.get("parameters", {}).items():
-            expect_shape(f"parameters/{name}", entry.shape, (len(fields),), path)
-        if "inputs" in file:
-            expected = (len(fields), len(self.header.input_channels), *self.header.points)
-            expect_shape("inputs", file["inputs"].shape, expected, path)
-
-    @staticmethod
-    def recognises(file: Any) -> bool:
-        return file.attrs.get("format") == FORMAT
-
-    def fields(self, samples: slice | np.ndarray, times: slice | np.ndarray) -> np.ndarray:
-        return take(self._file["fields"], samples, times)
-
-    def inputs(self, samples: slice | np.ndarray) -> np.ndarray:
-        return self._file["inputs"][samples]
-
-    def parameters(self) -> dict[str, np.ndarray]:
-        return {name: entry[:] for name, entry in self._file.get("parameters", {}).items()}
-
-    def close(self) -> None:
-        self._file.close()
-
-
-def take(stored: Any, samples: slice | np.ndarray, times: slice | np.ndarray) -> np.ndarray:
-    """``stored[samples, times]``, of which HDF5 allows one list of indices at a time."""
-    if isinstance(samples, slice) or isinstance(times, slice):
-        return stored[samples, times]
-    return np.stack([stored[sample, times] for sample in samples])
 
 
 def dataset(file: Any, name: str, path: Path) -> Any:
@@ -175,5 +112,6 @@ def expect_shape(name: str, found: tuple[int, ...], expected: tuple[int, ...], p
         raise InputError(f"{path}: {name!r} has shape {tuple(found)}, expected {tuple(expected)}")
 
 
-def _names(values: Any) -> tuple[str, ...]:
-    return tuple(str(value) for value in values)
+def names(values: Any) -> tuple[str, ...]:
+    """An attribute that is a list of names, or a single one."""
+    return tuple(str(value) for value in np.atleast_1d(values))

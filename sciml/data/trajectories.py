@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sciml.data.layout import Header, Layout, expect_shape
+from sciml.data.layout import Header, Layout
 from sciml.data.recognise import open_layout
-from sciml.errors import InputError
+from sciml.errors import InputError, nearest
 
 Indices = slice | Sequence[int] | np.ndarray | Tensor
 ALL = slice(None)
@@ -26,19 +27,18 @@ class Trajectories:
 
     Args:
         path: a file, or a folder whose files in one layout hold one sample after the other in the order of their names.
+        channels: the ones to read, in this order; all by default.
 
     Attributes:
         shape: (samples, times, channels, *grid).
         parameters: numbers (samples,) by name.
-
-    The rest are those of :class:`~sciml.data.Header`: ``problem settings channels groups times grid periodic
-    input_channels provenance``.
+        problem, settings, channels, groups, times, grid, periodic, input_channels, provenance: see :class:`Header`.
 
     Raises:
         InputError: there is no such file, its layout is not known, or a part of it is missing or does not fit.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, channels: Sequence[str] | None = None) -> None:
         self.path = Path(path)
         self._paths = _files(self.path)
         self._opened: dict[Path, Layout] = {}
@@ -47,35 +47,22 @@ class Trajectories:
         header = layouts[0].header
         for file, layout in zip(self._paths, layouts, strict=True):
             layout.header.check(file)
-            expected = (layout.shape[0], len(header.times), len(header.channels), *header.points)
-            expect_shape("fields", layout.shape, expected, file)
-            if layout.header.channels != header.channels:
-                raise InputError(f"{file}: channels are {layout.header.channels}, those of {self._paths[0]} {header.channels}")
+            _check_alike(header, layout.header, self._paths[0], file)
         self._ends = np.cumsum([layout.shape[0] for layout in layouts])
-        self.shape = (int(self._ends[-1]), *layouts[0].shape[1:])
-        self.header = header
+        self._chosen = [_position(name, header.channels, self.path) for name in channels or header.channels]
+        self.problem, self.settings, self.provenance = header.problem, header.settings, header.provenance
+        self.channels = tuple(header.channels[i] for i in self._chosen)
+        self.groups = tuple(header.groups[i] for i in self._chosen)
+        self.input_channels = header.input_channels
+        self.times, self.grid, self.periodic = header.times, header.grid, header.periodic
         self.parameters = _joined([layout.parameters() for layout in layouts])
+        self.shape = (int(self._ends[-1]), len(self.times), len(self.channels), *header.points)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __repr__(self) -> str:
         return f"Trajectories({str(self.path)!r}: {self.problem}, {' x '.join(map(str, self.shape))})"
-
-    problem: str
-    settings: dict[str, Any]
-    channels: tuple[str, ...]
-    groups: tuple[str, ...]
-    times: np.ndarray
-    grid: dict[str, np.ndarray]
-    periodic: tuple[bool, ...]
-    input_channels: tuple[str, ...]
-    provenance: dict[str, Any]
-
-    def __getattr__(self, name: str) -> Any:
-        if name in Header.__dataclass_fields__ and "header" in vars(self):
-            return getattr(self.header, name)
-        raise AttributeError(f"Trajectories has no attribute {name!r}")
 
     def read(self, samples: Indices = ALL, times: Indices = ALL) -> Tensor:
         """The fields (n, t, channels, *grid), float32.
@@ -88,10 +75,15 @@ class Trajectories:
         """
         rows, instants = _indices(samples, len(self), "samples"), _indices(times, self.shape[1], "times")
         when, again = _increasing(instants)
-        blocks = self._each_file(rows, lambda layout, local: layout.fields(local, when))
+        blocks = self._each_file(rows, lambda layout, local: layout.fields(local, when)[:, :, self._chosen])
         fields = _gather(blocks, len(rows), (len(np.unique(instants)), *self.shape[2:]))
         fields = fields if again is None else fields[:, again]
-        return self._finite(fields, rows, "fields")
+        for i, j, k in _not_finite(fields, 3):
+            raise InputError(
+                f"{self.path}: channel {self.channels[k]!r} of sample {rows[i]} at time {instants[j]} "
+                f"(t={self.times[instants[j]]:g}) holds numbers that are not finite; leave the sample out"
+            )
+        return fields
 
     def inputs(self, samples: Indices = ALL) -> Tensor:
         """The input fields (n, input channels, *grid), float32; raises InputError when the file has none."""
@@ -100,7 +92,12 @@ class Trajectories:
         rows = _indices(samples, len(self), "samples")
         blocks = self._each_file(rows, lambda layout, local: layout.inputs(local))
         fields = _gather(blocks, len(rows), (len(self.input_channels), *self.shape[3:]))
-        return self._finite(fields, rows, "inputs")
+        for i, k in _not_finite(fields, 2):
+            raise InputError(
+                f"{self.path}: the input {self.input_channels[k]!r} of sample {rows[i]} holds numbers that are not finite; "
+                "leave the sample out"
+            )
+        return fields
 
     def close(self) -> None:
         """Close the files; reading opens them again."""
@@ -131,20 +128,16 @@ class Trajectories:
             places = np.flatnonzero(owner == number)
             start = self._ends[number - 1] if number else 0
             local, again = _increasing(rows[places] - start)
-            values = read(self._open(self._paths[number]), local)
+            try:
+                values = read(self._open(self._paths[number]), local)
+            except OSError as error:
+                raise InputError(f"{self._paths[number]} cannot be read: {error}") from error
             yield places, values if again is None else values[again]
 
-    def _finite(self, fields: Tensor, rows: np.ndarray, name: str) -> Tensor:
-        good = torch.isfinite(fields).flatten(1).all(1)
-        if not good.all():
-            row = int(rows[int(good.logical_not().nonzero()[0])])
-            raise InputError(f"{self.path}: {name!r} of sample {row} holds numbers that are not finite; leave it out")
-        return fields
 
-
-def open_trajectories(path: str | Path) -> Trajectories:
+def open_trajectories(path: str | Path, channels: Sequence[str] | None = None) -> Trajectories:
     """The trajectories in a file or a folder of files, in whatever layout is known; see :class:`Trajectories`."""
-    return Trajectories(path)
+    return Trajectories(path, channels)
 
 
 def _files(path: Path) -> list[Path]:
@@ -152,10 +145,11 @@ def _files(path: Path) -> list[Path]:
         raise InputError(f"there is no file {str(path)!r}; `sciml data FAMILY --out {path}` makes one")
     if not path.is_dir():
         return [path]
-    found = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    found = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
     if not found:
         raise InputError(f"the folder {str(path)!r} holds no files of trajectories")
-    return found
+    numbered = re.compile(r"(\d+)")  # part_10 comes after part_9
+    return sorted(found, key=lambda file: [int(s) if s.isdigit() else s for s in numbered.split(file.name)])
 
 
 def _indices(asked: Indices, count: int, name: str) -> np.ndarray:
@@ -179,6 +173,28 @@ def _increasing(indices: np.ndarray) -> tuple[slice | np.ndarray, np.ndarray | N
         step = int(steps[0]) if len(steps) else 1
         return slice(int(unique[0]), int(unique[-1]) + 1, step), inverse
     return unique, inverse
+
+
+def _check_alike(first: Header, other: Header, path: Path, file: Path) -> None:
+    for name, expected, found in (
+        ("channels", first.channels, other.channels),
+        ("input_channels", first.input_channels, other.input_channels),
+        ("times", first.times, other.times),
+        *((f"grid/{axis}", values, other.grid.get(axis)) for axis, values in first.grid.items()),
+    ):
+        if not np.array_equal(np.asarray(expected), np.asarray(found)):
+            raise InputError(f"{file}: {name!r} differ from those of {path}; a folder is one set of data")
+
+
+def _position(name: str, channels: Sequence[str], path: Path) -> int:
+    if name not in channels:
+        raise InputError(f"{path}: there is no channel {name!r}; {nearest(name, channels)}")
+    return list(channels).index(name)
+
+
+def _not_finite(fields: Tensor, axes: int) -> list[list[int]]:
+    """The indices along the first ``axes`` axes of the first number that is not finite, if there is one."""
+    return (~torch.isfinite(fields)).flatten(axes).any(-1).nonzero()[:1].tolist()
 
 
 def _gather(blocks: Iterator[tuple[np.ndarray, np.ndarray]], count: int, shape: tuple[int, ...]) -> Tensor:

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sciml.data.layout import FORMAT, VERSION, Header, expect_shape
+from sciml.data.formats.trajectories import FORMAT, VERSION
+from sciml.data.layout import Header, expect_shape
 from sciml.errors import InputError
 
 _CHUNK = 2**16  # bytes

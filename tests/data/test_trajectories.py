@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -81,6 +82,16 @@ def test_a_folder_of_files_is_one_set(tmp_path):
         write_trajectories(tmp_path / f"part_{number}.h5", HEADER, [Batch(values(2, first=2 * number))])
     data = Trajectories(tmp_path)
     torch.testing.assert_close(data.read([5, 0, 3]), values().float()[[5, 0, 3]])
+    for number in range(3, 11):  # the tenth comes after the ninth
+        write_trajectories(tmp_path / f"part_{number}.h5", HEADER, [Batch(values(1, first=3 + number))])
+    assert Trajectories(tmp_path).read([13], [0])[0, 0, 0, 0, 0] == 13_000
+
+
+def test_files_of_a_folder_must_be_alike(tmp_path):
+    write_trajectories(tmp_path / "a.h5", HEADER, [Batch(values(1))])
+    write_trajectories(tmp_path / "b.h5", replace(HEADER, times=HEADER.times + 1), [Batch(values(1))])
+    with pytest.raises(InputError, match=r"b.h5: 'times' differ from those of .*a.h5"):
+        Trajectories(tmp_path)
 
 
 def _worker(data, index, queue):
@@ -118,6 +129,14 @@ def test_inputs_of_a_steady_map(tmp_path):
     torch.testing.assert_close(data.inputs([2, 0]), inputs[[2, 0]])
     with pytest.raises(InputError, match="a batch has no inputs, expected a"):
         write_trajectories(tmp_path / "e.h5", header, [Batch(torch.zeros(3, 1, 1, 4))])
+
+
+def test_channels_by_choice(path):
+    data = Trajectories(path, channels=["density", "u"])
+    assert data.channels == ("density", "u") and data.groups == ("density", "velocity") and data.shape == (7, 6, 2, 4, 5)
+    torch.testing.assert_close(data.read([3], [1]), values().float()[[3]][:, [1]][:, :, [2, 0]])
+    with pytest.raises(InputError, match="there is no channel 'w'; choose one of density, u, v"):
+        Trajectories(path, channels=["w"])
 
 
 class Stop(BaseException):
@@ -168,7 +187,10 @@ def damage(path, change):
         (lambda f: f["fields"].attrs.create("groups", ["a", "b"]), "'groups' has 2 entries, expected 3"),
         (lambda f: f["fields"].resize(4, axis=0), r"'parameters/nu' has shape \(7,\), expected \(4,\)"),
         (lambda f: f["times"].__setitem__(2, 0.5), "'times' must increase in equal steps, found steps from 0.1 to 0.3"),
-        (lambda f: (f.pop("times"), f.create_dataset("times", data=np.arange(5.0))), r"\(7, 6, 3, 4, 5\), expected \(7, 5, 3"),
+        (
+            lambda f: (f.pop("times"), f.create_dataset("times", data=np.arange(5.0))),
+            r"\(7, 6, 3, 4, 5\), expected \(sample 7, time 5, channel, y 4, x 5\)",
+        ),
         (lambda f: f.attrs.pop("format"), "layout is not known, found fields, grid, parameters, times"),
     ],
 )
@@ -183,8 +205,8 @@ def test_numbers_that_are_not_finite_are_found_while_reading(path):
     damage(path, lambda f: f["fields"].__setitem__((4, 2, 0, 0, 0), np.inf))
     data = Trajectories(path)
     data.read([4], [1])
-    with pytest.raises(InputError, match="'fields' of sample 4 holds numbers that are not finite"):
-        data.read([0, 4])
+    with pytest.raises(InputError, match=r"channel 'u' of sample 4 at time 2 \(t=0.4\) holds .* not finite"):
+        data.read([0, 4], [1, 2])
 
 
 def test_files_that_are_none(tmp_path, path):
