@@ -27,24 +27,6 @@ def test_gradient_of_the_layer(size):
     assert torch.autograd.gradcheck(optimum, (entries, offset), eps=1e-6, atol=1e-5)
 
 
-def test_a_coefficient_is_recovered_through_the_layer():
-    entries, truth = draw(2, 1, 1, 9, 3), 0.7
-    zero = torch.zeros(2, 1, 1, 9, dtype=torch.float64)
-
-    def optimum(coefficient):
-        rows = Rows(torch.cat([entries[:1] + coefficient * entries[1:], entries[1:]]), zero, lambda v: v[:1] - 1)
-        return solve([rows], torch.zeros(1, 1, 3, dtype=torch.float64), 1e-8, tolerances=TIGHT)
-
-    goal = optimum(torch.tensor(truth, dtype=torch.float64))
-    coefficient = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.Adam([coefficient], 0.1)
-    for _ in range(60):
-        optimiser.zero_grad()
-        (optimum(coefficient) - goal).square().sum().backward()
-        optimiser.step()
-    assert coefficient.item() == pytest.approx(truth, abs=5e-2)
-
-
 def build(problem, experts=(1, 1), **options):
     network = Pointwise(MLP(HardConstraintMoE.input_channels(problem), 5, width=8, depth=1))
     return HardConstraintMoE(problem, network, shape=(12, 10), bases=5, experts=experts, **options)
