@@ -38,8 +38,8 @@ class DiffusionSorption(Problem):
         coefficient, exponent: Freundlich's isotherm, coefficient u^exponent.
         initial: the concentration at t = 0; uniform in [0, 0.2] over the random instances.
 
-    Source: PDEBench (Takamoto et al., NeurIPS 2022, 2210.07182), which adds 1e-6 to u in R instead. Its text has u = diffusion u_x at the right end, its code
-    the sign above, which lets the contaminant out.
+    Source: PDEBench (Takamoto et al., NeurIPS 2022, 2210.07182), which adds 1e-6 to u in R instead. Its text has
+    u = diffusion u_x at the right end, its code the sign above, which lets the contaminant out.
 
     Raises:
         InputError: a number out of range.

@@ -13,7 +13,7 @@ from torch import Tensor
 from sciml.jets import Field, Jet
 from sciml.problem import Points, Problem
 from sciml.solvers.hard_constraint.layer import Rows
-from sciml.solvers.hard_constraint.terms import Group
+from sciml.solvers.hard_constraint.terms import Entry, Group
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,14 @@ class ExpertTerm:
             found = []
             for problem, run, points, scales in runs:
                 flat = values[:, run].flatten(1)
-                fields = {
-                    name: Field(problem.coordinates, lambda index, name=name, flat=flat: flat[slots[name, index]])
-                    for name in problem.unknowns
-                }
+                fields = {name: _field(name, flat, slots, problem) for name in problem.unknowns}
                 residuals = group.evaluate(problem, fields, points).values()
                 scaled = [scale / sqrt(m) * residual for scale, residual in zip(scales, residuals, strict=True)]
                 found.append(torch.stack(scaled).unflatten(1, values[0, run].shape))
             return torch.cat(found, 1)
 
         return evaluate
+
+
+def _field(name: str, values: Tensor, slots: Mapping[Entry, int], problem: Problem) -> Jet:
+    return Field(problem.coordinates, lambda index: values[slots[name, index]])

@@ -123,7 +123,7 @@ def _curvature(group: Rows, values: Tensor) -> Tensor:
     def slopes(values: Tensor) -> Tensor:
         return vjp(group.evaluate, values)[1](residuals)[0]
 
-    _, pull = vjp(slopes, values)
+    pull = vjp(slopes, values)[1]
     total = torch.zeros_like(group.entries[0].mT @ group.entries[0])
     for a, entry in enumerate(group.entries):
         (weights,) = pull(_unit(values, a))

@@ -8,7 +8,7 @@ from math import prod, sqrt
 import torch
 from torch import Tensor, nn
 
-from sciml.errors import InputError, nearest
+from sciml.errors import InputError
 from sciml.jets import Field, Jet, MultiIndex
 from sciml.problem import INTERIOR, Points, Problem
 from sciml.problem.condition import Value

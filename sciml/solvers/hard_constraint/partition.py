@@ -87,9 +87,9 @@ class Partition:
             inside = [span % n if name in self.grid.periodic else span[(span >= 0) & (span < n)] for span in spans]
             ranges.append([span.unique() for span in inside])
         boxes = []
-        for spans in itertools.product(*ranges):
+        for choice in itertools.product(*ranges):
             box = number
-            for axis, span in enumerate(spans):
+            for axis, span in enumerate(choice):
                 box = box.index_select(axis, span)
             boxes.append(box.flatten())
         return boxes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ def shared(total: int, solve: Callable[[slice], Tensor]) -> Tensor:
     if world == 1:
         return solve(slice(0, total))
     own = solve(slice(ends[rank], ends[rank + 1]))
-    sizes = [end - start for start, end in zip(ends, ends[1:], strict=False)]
+    sizes = [end - start for start, end in pairwise(ends)]
     return _Gather.apply(own, sizes, rank)
 
 

@@ -16,7 +16,7 @@ from sciml.nn import coordinate_embedding
 from sciml.problem import INTERIOR, Points, Problem
 from sciml.problem.condition import Value, evaluate
 from sciml.solvers.hard_constraint.grid import Grid
-from sciml.solvers.hard_constraint.terms import complete, eliminated, groups, initial_values
+from sciml.solvers.hard_constraint.terms import eliminated, groups, initial_values
 from sciml.solvers.solver import Batch, Solver
 
 
@@ -30,7 +30,7 @@ class Solved:
     """
 
     jets: Mapping[str, Jet]
-    further: Mapping[str, Tensor] = field(default_factory=dict)
+    further: dict[str, Tensor] = field(default_factory=dict)
 
 
 class GridSolver(Solver):
@@ -148,9 +148,7 @@ class GridSolver(Solver):
         weight = evaluate(self.weights.get(term, 1.0), self.problem.coordinates, points.coordinates, f"weights[{term!r}]")
         return weight**0.5
 
-    def residuals_of(
-        self, jets: Mapping[str, Jet], problems: Sequence[Problem], grid: Grid, batch: Batch
-    ) -> dict[str, Tensor]:
+    def residuals_of(self, jets: Mapping[str, Jet], problems: Sequence[Problem], grid: Grid, batch: Batch) -> dict[str, Tensor]:
         """Residual vectors by term of fields with these jets, whose partial derivatives are (B, G)."""
         found: dict[str, list[Tensor]] = {}
         for i, problem in enumerate(problems):

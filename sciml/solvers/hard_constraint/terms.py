@@ -72,7 +72,8 @@ def eliminated(problem: Problem) -> tuple[str, ...]:
 
 def complete(problem: Problem, fields: dict[str, Tensor]) -> dict[str, Tensor]:
     """``fields`` (..., *shape) of the independent unknowns together with the eliminated ones."""
-    return fields | problem.eliminate(**fields) if eliminated(problem) else fields
+    eliminate = getattr(problem, "eliminate", None)
+    return fields if eliminate is None else fields | eliminate(**fields)
 
 
 def initial_values(problem: Problem, points: Tensor) -> dict[str, Tensor]:

@@ -1,0 +1,71 @@
+"""Hard constraints by experts: gradients, one expert, linear problems, seams, errors."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from problems import DiffusionSorption, Heat
+from sciml import MLP, HardConstraintMoE, InputError, Pointwise, SoftConstraint
+from sciml.solvers.hard_constraint.layer import Rows, Tolerances, solve
+
+TIGHT = Tolerances(100, 1e-13, 1e-14)
+
+
+def draw(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+@pytest.mark.parametrize("size", [0.1, 3.0])
+def test_gradient_of_the_layer(size):
+    entries, offset = draw(2, 2, 1, 9, 3).requires_grad_(), (size * draw(2, 2, 1, 9)).requires_grad_()
+
+    def optimum(entries, offset):
+        rows = Rows(entries, offset, lambda v: v[:1] + 0.1 * v[:1] * v[1:])
+        return solve([rows], torch.zeros(2, 1, 3, dtype=torch.float64), 1e-1, tolerances=TIGHT)
+
+    assert torch.autograd.gradcheck(optimum, (entries, offset), eps=1e-6, atol=1e-5)
+
+
+def build(problem, experts=(1, 1), **options):
+    network = Pointwise(MLP(HardConstraintMoE.input_channels(problem), 5, width=8, depth=1))
+    return HardConstraintMoE(problem, network, shape=(12, 10), bases=5, experts=experts, **options)
+
+
+def test_a_linear_problem_takes_one_step():
+    few, many = (build(Heat(), (2, 1), tolerances=Tolerances(n, 1e-12)) for n in (1, 50))
+    torch.testing.assert_close(few.predict([Heat()])["u"], many.predict([Heat()])["u"], rtol=1e-6, atol=1e-8)
+
+
+def test_experts_that_answer_for_everything_are_one_expert():
+    one, four = build(DiffusionSorption()), build(DiffusionSorption(), (4, 1), overlap=12)
+    problem = [DiffusionSorption()]
+    torch.testing.assert_close(four.predict(problem)["u"], one.predict(problem)["u"], rtol=1e-5, atol=1e-6)
+
+
+def test_the_solution_is_the_experts_side_by_side():
+    solver, problem = build(DiffusionSorption(), (4, 1)), [DiffusionSorption()]
+    batch = solver.sample(torch.Generator().manual_seed(0))
+    jets = solver.solve(problem, solver.grid, batch)
+    assert jets.further["interface"].abs().max() > 0
+    assert solver.stitched_residuals(problem)["diffusion_sorption"].shape == (10 * 9,)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"experts": (5, 1)}, "do not divide the 12 grid points along 'x'"),
+        ({"experts": (2,)}, "experts="),
+        ({"rows": 0}, "rows=0"),
+        ({"weights": {"diffusion": 1.0}}, "weights names 'diffusion'"),
+        ({"exact_initial": True, "overlap": -1}, "overlap=-1"),
+    ],
+)
+def test_errors(options, message):
+    with pytest.raises(InputError, match=message):
+        build(DiffusionSorption(), **options)
+
+
+def test_the_soft_constraint_refuses_another_number_of_channels():
+    with pytest.raises(InputError, match="expected"):
+        SoftConstraint(DiffusionSorption(), Pointwise(MLP(3, 2, width=4, depth=1)), shape=(12, 10))
