@@ -102,9 +102,7 @@ class Lagrangian(Solver):
         common: dict[str, Any] = {"unknowns": len(problem.unknowns), "generator": generator, **networks}
         self.families = nn.ModuleList()
         initial = partial(self._declared, initial_values)
-        self.families.append(
-            Characteristics(problem.coordinates, self._axis, low, high, periods(problem), initial, **common)
-        )
+        self.families.append(Characteristics(problem.coordinates, self._axis, low, high, periods(problem), initial, **common))
         for position, (condition, normal) in ends.items():
             begin, end = low[self._axis].expand(2), high[self._axis].expand(2)
             start = partial(self._declared, partial(self._flowing_in, condition, position))
@@ -263,9 +261,7 @@ class Lagrangian(Solver):
         return labels.to(self.device, self.dtype)
 
     # What characteristics start with ----------------------------------------------------------------------------
-    def _declared(
-        self, values: Callable[[Problem, Tensor], Tensor], labels: Tensor, indices: MultiIndexSet
-    ) -> list[Jet]:
+    def _declared(self, values: Callable[[Problem, Tensor], Tensor], labels: Tensor, indices: MultiIndexSet) -> list[Jet]:
         return autograd(lambda points: values(self.problem, points), labels, self.problem.coordinates)
 
     def _flowing_in(self, condition: Dirichlet, position: float, problem: Problem, labels: Tensor) -> Tensor:

@@ -125,9 +125,7 @@ def eulerian(positions: Sequence[Jet], state: Jet, space: Sequence[str], time: s
 
     def along(axis: int, jet: Jet) -> Jet:
         gradient = [jet.d(label) for label in space]
-        replaced = [
-            [*row[:axis], slope, *row[axis + 1 :]] for row, slope in zip(jacobian, gradient, strict=True)
-        ]
+        replaced = [[*row[:axis], slope, *row[axis + 1 :]] for row, slope in zip(jacobian, gradient, strict=True)]
         return _determinant(replaced) / determinant
 
     def partial(index: tuple[int, ...]) -> Tensor:
