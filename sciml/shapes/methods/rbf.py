@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 OFFSET = 0.005  # from a contour to the points beside it, in units of half the diagonal of the label's box
 MARGIN = 0.25  # of the box of points that are known to be outside, in units of the box's own size
 RIDGE = 1e-6
-SHARE = 0.05  # of the points that lie on the planes away from the contours
+SHARE = 0.1  # of the points that lie on the planes away from the contours
+SIDE = 4  # points at least along each side of a plane: few say how deep a small solid is
 BLOCK = 2**12  # points evaluated together
 
 
@@ -58,11 +59,9 @@ class _Column:
         self.half = np.maximum((high - low) / 2, 0.1 * self.scale) / self.scale
         step = spacing(slices, label, points) / self.scale
         planes = [*slices.planes, *slices.ends]
-        outlines = [
-            [resample(self._inward(c.vertices), step) for c in plane.contours if c.label == label] for plane in planes
-        ]
+        outlines = [[resample(self._inward(c.vertices), step) for c in plane.contours if c.label == label] for plane in planes]
         tree = cKDTree(np.concatenate([loop for loops in outlines for loop in loops]))
-        side = max(2, round((SHARE * points / len(planes)) ** 0.5))
+        side = max(SIDE, round((SHARE * points / len(planes)) ** 0.5))
         places, values = [], []
         for plane, loops in zip(planes, outlines, strict=True):
             p, v = self._on_plane(plane, label, loops, tree, side)
