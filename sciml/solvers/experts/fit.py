@@ -57,13 +57,16 @@ def fit(problem: Problem, tiling: Tiling, degree: int, clock: Clock) -> Iterator
             state = State(boxes.low.new_zeros(len(boxes), len(problem.unknowns), len(basis)), first)
         else:
             state = State(project(start.expansion.values, boxes, basis), start.raw)
-        system = System(problem, tiling, boxes, basis)
+        clock.check(clock.expects(boxes, basis))
+        began, system = clock.spent, System(problem, tiling, boxes, basis)
         tail = 1.0 if start is None else float(start.expansion.tail.max())
         goal = SETTLED * min(1.0, tail) + ROUNDING
-        solved = system.solve(state, tolerance=goal, limit=ITERATIONS)
+        solved = system.solve(state, tolerance=goal, limit=ITERATIONS, clock=clock)
         expansion, raw = system.expansion(solved.state), solved.state.shared
-        found = Pass(expansion, goal, iterations=solved.iterations, resolved=solved.settled, raw=raw)
-        return _Fitted(found, system.score(solved.state))
+        found = Pass(expansion, goal, (len(boxes),), iterations=solved.iterations, resolved=solved.settled, raw=raw)
+        fitted = _Fitted(found, system.score(solved.state))
+        clock.note(boxes, basis, clock.spent - began)
+        return fitted
 
     best = current = fitted(tiling.root, degree, None)
     yield best.found
@@ -71,10 +74,8 @@ def fit(problem: Problem, tiling: Tiling, degree: int, clock: Clock) -> Iterator
         boxes, degree = current.found.expansion.boxes, current.found.expansion.basis.degree
         higher = None
         if degree + 2 <= HIGHEST:
-            clock.check()
             higher = fitted(boxes, degree + 2, current.found)
         if higher is None or higher.score.misfit > FAST * current.score.misfit:
-            clock.check()
             held = criterion.tails(current.found.expansion)
             smaller = fitted(tiling.trimmed(criterion.refined(boxes, held, 0.0)), degree, current.found)
             if higher is None or smaller.score.misfit < MARGIN * higher.score.misfit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from torch import Tensor
 
 from sciml.errors import DivergenceError
 from sciml.problem import Observations, Problem
+from sciml.solvers.experts import verify
 from sciml.solvers.experts.basis import Legendre
+from sciml.solvers.experts.expansion import Expansion
 from sciml.solvers.experts.fit import fit
 from sciml.solvers.experts.linearise import is_linear
 from sciml.solvers.experts.march import march
@@ -27,6 +30,7 @@ LEVELS = {
 Report = Callable[[Pass, dict[str, float], float], None]
 SAFETY = 2.0  # of the error estimate
 ROUNDING = 1e-13
+SLOW, SLOWEST = 0.3, 0.8  # ratio of successive differences, above which the later ones count; the largest believed
 COMPARED = 4096  # points at which two passes are compared
 
 
@@ -54,13 +58,16 @@ def solve(
     """
     clock = Clock(seconds, device)
     points = problem.domain.sample(COMPARED, torch.Generator().manual_seed(0), method="sobol", device=device)
+    tiling = Tiling(problem, device)
+    estimator, verified = Estimator(problem, points), measured(problem)
     last: Pass | None = None
     estimate: dict[str, float] = {}
     count, iterations, reason = 0, 0, "noise" if measured(problem) else "finest level"
-    ladder = passes(problem, Tiling(problem, device), clock)
+    began = lasted = 0.0
     try:
-        for found in ladder:
-            estimate, last = estimated(problem, last, found, points), found
+        for found in passes(problem, tiling, clock):
+            estimate, last, verified = estimator(found), found, measured(problem)
+            began, lasted = clock.spent, clock.spent - began
             clock.binding = True
             count, iterations = count + 1, iterations + found.iterations
             report(found, estimate, clock.spent)
@@ -68,8 +75,12 @@ def solve(
                 reason = f"step budget of {most:g} reached"
                 break
             if found.resolved and max(estimate.values()) <= target:
-                reason = "target"
-                break
+                if not verified and clock.allows(verify.cost(found, lasted)):
+                    estimate, verified = estimator.verified(found, verify.verification(problem, tiling, found, clock)), True
+                    began = clock.spent
+                if max(estimate.values()) <= target:
+                    reason = "target"
+                    break
     except OutOfTime:
         reason = "time"
     except DivergenceError:
@@ -77,6 +88,9 @@ def solve(
             raise
         reason = "the next pass diverged"
     assert last is not None
+    if not verified and iterations < most and clock.allows(verify.cost(last, lasted)):
+        with contextlib.suppress(OutOfTime):
+            estimate = estimator.verified(last, verify.verification(problem, tiling, last, clock))
     return Outcome(last, estimate, reason, count)
 
 
@@ -107,21 +121,45 @@ def measured(problem: Problem) -> bool:
     return bool(problem.parameters()) or any(isinstance(c, Observations) for c in problem.named_conditions().values())
 
 
-def estimated(problem: Problem, before: Pass | None, found: Pass, points: Tensor) -> dict[str, float]:
-    """Relative L2 errors of ``found``.
+class Estimator:
+    """Relative L2 errors of one pass after another, compared at ``points`` (N, d)."""
 
-    The difference to the pass before is the error of that one. It has fallen as the tails have, which are an
-    expansion's own measure of its error: the ratio of error and tail is the problem's.
-    """
-    tail = found.expansion.tail
-    if before is None:
+    def __init__(self, problem: Problem, points: Tensor) -> None:
+        self.problem, self.points = problem, points
+        self._values: Tensor | None = None
+        self._tail = self._difference = points.new_zeros(0)
+
+    def __call__(self, found: Pass) -> dict[str, float]:
+        """By the difference to the pass before, which is the error of that one.
+
+        The error has fallen since as the tails have, which are an expansion's own measure of it: the ratio of both is the
+        problem's. Where the differences fall slower than that, all that are still to come add up.
+        """
+        values, tail, before = self._at(found.expansion), found.expansion.tail, self._values
         estimates = tail
-    else:
-        present = problem.present(points)
-        new, old = (torch.where(present, e.expansion.values(points), 0.0) for e in (found, before))
-        if problem.gauge:
-            free = torch.tensor([u in problem.gauge for u in problem.unknowns], device=points.device)[:, None]
-            new, old = (torch.where(free, v - v.mean(1, keepdim=True), v) for v in (new, old))
-        difference = (new - old).norm(dim=1) / new.norm(dim=1).clamp(min=1e-300)
-        estimates = difference * (tail / before.expansion.tail.clamp(min=1e-300)).clamp(max=1.0)
-    return dict(zip(problem.unknowns, (SAFETY * estimates + ROUNDING).tolist(), strict=True))
+        if before is not None:
+            difference = self._relative(values - before, values)
+            left = (tail / self._tail.clamp(min=1e-300)).clamp(max=1.0)
+            if len(self._difference):
+                ratio = (difference / self._difference.clamp(min=1e-300)).clamp(max=SLOWEST)
+                left = torch.where(ratio > SLOW, torch.maximum(left, ratio / (1 - ratio)), left)
+            estimates, self._difference = difference * left, difference
+        self._values, self._tail = values, tail
+        return self._named(estimates)
+
+    def verified(self, found: Pass, better: Expansion) -> dict[str, float]:
+        """By the difference to a better solution."""
+        values = self._at(better)
+        return self._named(self._relative(values - self._at(found.expansion), values))
+
+    def _at(self, expansion: Expansion) -> Tensor:
+        values = torch.where(self.problem.present(self.points), expansion.values(self.points), 0.0)
+        free = torch.tensor([u in self.problem.gauge for u in self.problem.unknowns], device=values.device)[:, None]
+        return torch.where(free, values - values.mean(1, keepdim=True), values)
+
+    @staticmethod
+    def _relative(difference: Tensor, values: Tensor) -> Tensor:
+        return difference.norm(dim=1) / values.norm(dim=1).clamp(min=1e-300)
+
+    def _named(self, estimates: Tensor) -> dict[str, float]:
+        return dict(zip(self.problem.unknowns, (SAFETY * estimates + ROUNDING).tolist(), strict=True))

@@ -56,7 +56,7 @@ def march(
         slab = _slab(boxes, time, now, now + width)
         system = System(problem, tiling, slab, basis, before)
         guess = project(start, slab, basis)
-        solved = system.solve(State(guess, guess.new_zeros(0)), linear, tolerance=0.03 * tolerance)
+        solved = system.solve(State(guess, guess.new_zeros(0)), linear, 0.03 * tolerance, clock=clock)
         iterations += solved.iterations
         found = system.expansion(solved.state)
         held = criterion.tails(found)
@@ -81,7 +81,14 @@ def march(
         width *= min(4.0, max(0.5, factor))
     everything = Boxes(torch.cat([e.boxes.low for e in done]), torch.cat([e.boxes.high for e in done]))
     expansion = Expansion(everything, basis, torch.cat([e.coefficients for e in done]))
-    return Pass(expansion, tolerance, len(done), iterations, rejected, width=done[0].boxes.half[0, time].item() * 2)
+    return Pass(
+        expansion,
+        tolerance,
+        tuple(len(e.boxes) for e in done),
+        iterations,
+        rejected,
+        width=done[0].boxes.half[0, time].item() * 2,
+    )
 
 
 def initial_values(problem: Problem) -> Callable[[Tensor], Tensor]:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from sciml.solvers.experts import parallel
+from sciml.solvers.experts.basis import Legendre
+from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.expansion import Expansion
 
 
@@ -23,19 +25,24 @@ class Pass:
     Attributes:
         expansion: over all boxes, of all windows.
         tolerance: what the boxes were cut for; its tails are below where ``resolved``.
-        windows, iterations, rejected: time windows, Gauss-Newton iterations, windows that had to be tried again.
+        sizes: number of boxes in each time window.
+        iterations, rejected: Gauss-Newton iterations, windows that had to be tried again.
         width: of the first window.
         raw: the problem's unknown coefficients (P,).
     """
 
     expansion: Expansion
     tolerance: float
-    windows: int = 1
+    sizes: tuple[int, ...]
     iterations: int = 0
     rejected: int = 0
     width: float | None = None
     resolved: bool = True
     raw: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+    @property
+    def windows(self) -> int:
+        return len(self.sizes)
 
 
 class Clock:
@@ -46,11 +53,19 @@ class Clock:
 
     def __init__(self, seconds: float, device: torch.device | str = "cpu") -> None:
         self.seconds, self.binding, self._device = seconds, False, torch.device(device)
-        self._began = time.monotonic()
+        self._began, self._rate = time.monotonic(), 0.0
 
     @property
     def spent(self) -> float:
         return parallel.from_main(time.monotonic() - self._began, self._device)
+
+    def note(self, boxes: Boxes, basis: Legendre, seconds: float) -> None:
+        """Remember that a solve on ``boxes`` took ``seconds``."""
+        self._rate = seconds / _work(boxes, basis)
+
+    def expects(self, boxes: Boxes, basis: Legendre) -> float:
+        """Seconds of a solve on ``boxes``, by the last one that was noted; zero before any."""
+        return self._rate * _work(boxes, basis)
 
     def allows(self, cost: float) -> bool:
         """Whether ``cost`` more seconds fit."""
@@ -60,3 +75,8 @@ class Clock:
         """Raise OutOfTime where ``cost`` more seconds do not fit."""
         if not self.allows(cost):
             raise OutOfTime
+
+
+def _work(boxes: Boxes, basis: Legendre) -> float:
+    """What a solve costs, up to a factor: eliminations of the experts and of the faces between them, as measured."""
+    return len(boxes) ** 1.3 * len(basis) ** 2

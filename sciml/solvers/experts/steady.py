@@ -35,16 +35,16 @@ def refine(
     """
     criterion = Criterion.of(problem, range(boxes.dimension), tiling)
     function = None if start is None else start.expansion.values
-    worst, cost, unsettled, rounds = 1.0, 0.0, 0, 0
+    worst, unsettled, rounds = 1.0, 0, 0
     while True:
-        clock.check(cost)
-        began, count = clock.spent, len(boxes)
+        clock.check(clock.expects(boxes, basis))
+        began, tried = clock.spent, boxes
         shape = len(boxes), len(problem.unknowns), len(basis)
         guess = boxes.low.new_zeros(shape) if function is None else project(function, boxes, basis)
         # While the boxes are coarse, Gauss-Newton need not be more exact than they are.
         goal = max(0.03 * tolerance, 0.1 * min(worst, 1.0))
         system = System(problem, tiling, boxes, basis)
-        solved = system.solve(State(guess, guess.new_zeros(0)), linear, goal, ITERATIONS)
+        solved = system.solve(State(guess, guess.new_zeros(0)), linear, goal, ITERATIONS, clock)
         found = system.expansion(solved.state)
         function, held = found.values, criterion.tails(found)
         cut, tails = tiling.cut(boxes), held.amax(1)
@@ -52,7 +52,8 @@ def refine(
             held, tails = torch.where(cut[:, None], 0.0, held), tails[~cut]
         worst = float(tails.square().mean().sqrt())  # of the whole
         resolved, rounds = worst <= tolerance and solved.settled, rounds + 1
-        yield Pass(found, tolerance, 1, solved.iterations, resolved=resolved)
+        clock.note(tried, basis, clock.spent - began)
+        yield Pass(found, tolerance, (len(boxes),), solved.iterations, resolved=resolved)
         if resolved:
             return
         unsettled = 0 if solved.settled else unsettled + 1
@@ -60,4 +61,3 @@ def refine(
             boxes = tiling.trimmed(criterion.refined(boxes, held, tolerance))
         elif unsettled > PATIENCE:
             boxes = tiling.trimmed(boxes.bisected(held.argmax(1)))
-        cost = (clock.spent - began) * (len(boxes) / count) ** 1.3

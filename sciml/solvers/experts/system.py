@@ -17,6 +17,7 @@ from sciml.solvers.experts.boxes import Boxes, faces
 from sciml.solvers.experts.dissection import parts
 from sciml.solvers.experts.expansion import Expansion
 from sciml.solvers.experts.integrals import totals
+from sciml.solvers.experts.passes import Clock
 from sciml.solvers.experts.placement import Evaluate, terms
 from sciml.solvers.experts.skeleton import Skeleton
 from sciml.solvers.experts.terms import Block, Measured, State
@@ -113,13 +114,22 @@ class System:
         squared = sum(float(m.square().sum()) for m in misfits)
         return Score(math.sqrt(squared * number) / max(number - freedom, 1e-300), freedom, number)
 
-    def solve(self, start: State, linear: bool = False, tolerance: float = 1e-10, limit: int = 12) -> Solved:
-        """Gauss-Newton with step halving from ``start``, until a step changes less than ``tolerance`` of the unknowns."""
-        current = start
+    def solve(
+        self, start: State, linear: bool = False, tolerance: float = 1e-10, limit: int = 12, clock: Clock | None = None
+    ) -> Solved:
+        """Gauss-Newton with step halving from ``start``, until a step changes less than ``tolerance`` of the unknowns.
+
+        Args:
+            clock: raises OutOfTime when an iteration as long as the last one does not fit into the budget.
+        """
+        current, cost = start, 0.0
         if linear:
             found = self.step(current)
             return Solved(found, 1, bool(torch.isfinite(found.coefficients).all()))
         for iteration in range(1, limit + 1):
+            began = 0.0 if clock is None else clock.spent
+            if clock is not None:
+                clock.check(cost)
             found = self.step(current)
             change = State(found.coefficients - current.coefficients, found.shared - current.shared)
             residual, length = self.residual(current), 1.0  # both by the weights of this step
@@ -134,4 +144,5 @@ class System:
             current = current.moved(change, length if length >= SHORTEST else 1.0)
             if small:
                 return Solved(current, iteration, True)
+            cost = 0.0 if clock is None else clock.spent - began
         return Solved(current, limit, False)
