@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
+import types
 from pathlib import Path
 
 from sciml.cli import main
@@ -18,11 +20,12 @@ def quick(text: str) -> str:
 
 def test_python_blocks_run_in_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    namespace: dict[str, object] = {"__name__": "readme"}
+    module = types.ModuleType("readme")
+    monkeypatch.setitem(sys.modules, "readme", module)  # where dataclasses look their names up
     blocks = [text for language, text in BLOCKS if language == "python"]
     assert blocks
     for text in blocks:
-        exec(compile(quick(text), "README.md", "exec"), namespace)
+        exec(compile(quick(text), "README.md", "exec"), vars(module))
 
 
 def test_the_first_command_solves_and_fills_its_folder(tmp_path, monkeypatch):

@@ -56,12 +56,8 @@ def generate(
             f"{type(problem).__name__} has no random data to draw instances from; `sciml list data` shows the families, and a "
             "problem of your own becomes one as a subclass of sciml.RandomProblem"
         )
-    for name, value, least in (
-        ("samples", samples, 1),
-        ("resolution", resolution, 4),
-        ("times", times, 2),
-        ("refine", refine, 1),
-    ):
+    numbers = {"samples": (samples, 1), "resolution": (resolution, 4), "times": (times, 2), "refine": (refine, 1)}
+    for name, (value, least) in numbers.items():
         if value < least:
             raise InputError(f"{name} must be at least {least}, got {value}")
     instants = torch.zeros(1, dtype=torch.float64)
@@ -75,22 +71,10 @@ def generate(
     solved = ((group, _simulate(group, resolution, instants, refine, place)) for group in groups)
     first, simulation = next(solved)
     names = _channels(problem, simulation, channels)
-    described = describe(problem)
-    settings = {name: value for name, value in described["settings"].items() if name != "seed"}
     provenance: dict[str, object] = {"seed": seed, "refine": refine}
     if not hasattr(problem, "simulate"):
         provenance["finest_waves"] = finest_waves(torch.stack([simulation.fields[name] for name in names], dim=2))
-    header = Header(
-        problem=described["name"],
-        channels=tuple(names),
-        groups=tuple(problem.channels.get(name, name) for name in names),
-        times=instants.numpy(),
-        grid={name: axis.cpu().numpy() for name, axis in simulation.axes.items()},
-        periodic=simulation.periodic,
-        input_channels=tuple(simulation.inputs),
-        settings=settings,
-        provenance=provenance,
-    )
+    header = _header(problem, simulation, names, instants, provenance)
     return header, (_batch(group, done, names) for group, done in chain([(first, simulation)], solved))
 
 
@@ -128,6 +112,23 @@ def _channels(problem: RandomProblem, simulation: Simulation, chosen: Sequence[s
         if name not in simulation.fields:
             raise InputError(f"channels: {type(problem).__name__} has no field {name!r}; {nearest(name, simulation.fields)}")
     return names
+
+
+def _header(
+    problem: RandomProblem, simulation: Simulation, names: Sequence[str], times: Tensor, provenance: dict[str, object]
+) -> Header:
+    described = describe(problem)
+    return Header(
+        problem=described["name"],
+        channels=tuple(names),
+        groups=tuple(problem.channels.get(name, name) for name in names),
+        times=times.numpy(),
+        grid={name: axis.cpu().numpy() for name, axis in simulation.axes.items()},
+        periodic=simulation.periodic,
+        input_channels=tuple(simulation.inputs),
+        settings={name: value for name, value in described["settings"].items() if name != "seed"},
+        provenance=provenance,
+    )
 
 
 def _batch(instances: Sequence[RandomProblem], simulation: Simulation, names: Sequence[str]) -> Batch:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from sciml.data import Batch, Header, Trajectories, open_trajectories, write_trajectories
+from sciml.data.recognise import open_layout
 from sciml.errors import InputError
 
 HEADER = Header(
@@ -94,23 +95,31 @@ def test_files_of_a_folder_must_be_alike(tmp_path):
         Trajectories(tmp_path)
 
 
-def _worker(data, index, queue):
-    queue.put((os.getpid(), data.read([index]).sum().item()))
+def _worker(data, index, opened, queue):
+    value = data.read([index]).sum().item()
+    queue.put((value, opened[-1] == os.getpid()))
 
 
-def test_every_process_opens_the_file_for_itself(path):
+def test_every_process_opens_the_file_for_itself(path, monkeypatch):
+    opened = []
+
+    def recorded(file):
+        opened.append(os.getpid())
+        return open_layout(file)
+
+    monkeypatch.setattr("sciml.data.trajectories.open_layout", recorded)
     data = Trajectories(path)
     expected = [data.read([i]).sum().item() for i in range(2)]
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    workers = [context.Process(target=_worker, args=(data, index, queue)) for index in range(2)]
+    workers = [context.Process(target=_worker, args=(data, index, opened, queue)) for index in range(2)]
     for worker in workers:
         worker.start()
     found = [queue.get(timeout=60) for _ in workers]
     for worker in workers:
         worker.join()
-    assert sorted(value for _, value in found) == expected
-    assert data.read([0]).sum().item() == expected[0]
+    assert sorted(found) == [(value, True) for value in sorted(expected)]
+    assert data.read([0]).sum().item() == expected[0] and opened == [os.getpid()]
 
 
 def test_pickling_carries_no_open_file(path):
