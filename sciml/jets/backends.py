@@ -65,15 +65,14 @@ def autograd(function: Callable[[Tensor], Tensor], points: Tensor, names: Sequen
         gradients: dict[MultiIndex, Tensor] = {}  # of a partial derivative, along every axis at once
 
         def partial(index: MultiIndex) -> Tensor:
-            if not any(index):
-                with torch.enable_grad():  # kept for later derivatives, whoever asks first
+            with torch.enable_grad():  # kept for later derivatives, whoever asks first
+                if not any(index):
                     return output[:, column]
-            axis = max(axis for axis, order in enumerate(index) if order)
-            lower = tuple(order - (a == axis) for a, order in enumerate(index))
-            if lower not in gradients:
-                with torch.enable_grad():
+                axis = max(axis for axis, order in enumerate(index) if order)
+                lower = tuple(order - (a == axis) for a, order in enumerate(index))
+                if lower not in gradients:
                     gradients[lower] = _gradient(jet.partial(lower), points)
-            return gradients[lower][:, axis]
+                return gradients[lower][:, axis]
 
         jet = Field(names, partial)
         return jet

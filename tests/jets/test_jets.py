@@ -197,3 +197,12 @@ def test_autograd_derivatives_survive_a_first_look_without_a_graph():
     with torch.no_grad():
         u.value  # noqa: B018
     torch.testing.assert_close(u.x.value, torch.cos(points()[:, 0]))
+
+
+def test_derivatives_asked_for_without_a_graph_serve_higher_ones_later():
+    points = torch.rand(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    (u,) = autograd(lambda p: (p[:, :1] ** 3 * p[:, 1:]), points, ("x", "t"))
+    with torch.no_grad():
+        first = u.partial((1, 0))
+    torch.testing.assert_close(first, 3 * points[:, 0] ** 2 * points[:, 1])
+    torch.testing.assert_close(u.partial((2, 0)).detach(), 6 * points[:, 0] * points[:, 1])
