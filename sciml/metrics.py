@@ -77,16 +77,23 @@ def energy_drift(computed: Tensor, true: Tensor) -> Tensor:
     return energy / (expected + FLOOR) - 1
 
 
-def correlation(computed: Tensor, true: Tensor) -> Tensor:
-    """Pearson's correlation over the grid, mean over the channels: (samples, times)."""
+def correlation(computed: Tensor, true: Tensor, groups: Sequence[str]) -> Tensor:
+    """Pearson's correlation over the grid and the channels of a group, each less its mean: (samples, times, groups)."""
     _check(computed, true)
     a, b = (fields.flatten(3) - fields.flatten(3).mean(-1, keepdim=True) for fields in (computed, true))
-    return ((a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1) + FLOOR)).mean(-1)
+    found = []
+    for index in members(groups).values():
+        x, y = a[:, :, index].flatten(2), b[:, :, index].flatten(2)
+        found.append((x * y).sum(-1) / (x.norm(dim=-1) * y.norm(dim=-1) + FLOOR))
+    return torch.stack(found, dim=-1)
 
 
-def time_to_correlation(computed: Tensor, true: Tensor, times: Sequence[float], threshold: float = CORRELATED) -> Tensor:
-    """The last of ``times`` before the correlation first falls below ``threshold``, 0 when it is never above: (samples,)."""
-    above = (correlation(computed, true) >= threshold).int().cumprod(1).sum(1)
+def time_to_correlation(
+    computed: Tensor, true: Tensor, groups: Sequence[str], times: Sequence[float], threshold: float = CORRELATED
+) -> Tensor:
+    """The last of ``times`` before the correlation, mean over groups, first falls below ``threshold``, 0 when it is never
+    above: (samples,)."""
+    above = (correlation(computed, true, groups).mean(-1) >= threshold).int().cumprod(1).sum(1)
     return torch.tensor([0.0, *times], device=computed.device)[above]
 
 
@@ -106,7 +113,7 @@ def rollout_figures(
         "relative_l2": relative_l2(computed, true, groups),
         "vrmse": vrmse(computed, true),
         "energy_drift": energy_drift(computed, true),
-        "time_to_correlation": time_to_correlation(computed, true, times),
+        "time_to_correlation": time_to_correlation(computed, true, groups, times),
         "diverged": diverged(computed, true).float(),
     }
     return figures | ({"spectrum_error": spectrum_error(computed, true)} if periodic else {})

@@ -57,8 +57,14 @@ def test_time_to_correlation():
     angles = torch.tensor([[0.1, 0.6, 0.7, 0.1], [0.1, 0.2, 0.3, 0.4], [1.0, 0.0, 0.0, 0.0]])
     true = torch.sin(x).expand(3, 4, 1, 64)
     computed = 3 + 2 * torch.sin(x + angles[:, :, None, None])
-    torch.testing.assert_close(metrics.correlation(computed, true), angles.cos().double())
-    assert metrics.time_to_correlation(computed, true, [1, 2, 3, 4]).tolist() == [2, 4, 0]  # arccos 0.8 is 0.64
+    torch.testing.assert_close(metrics.correlation(computed, true, ("u",))[..., 0], angles.cos().double())
+    assert metrics.time_to_correlation(computed, true, ("u",), [1, 2, 3, 4]).tolist() == [2, 4, 0]  # arccos 0.8 is 0.64
+    # a small component, wrong, of a vector that is otherwise right
+    pair, small = torch.cat([true, 0.1 * true], 2), torch.cat([true, 0.1 * torch.cos(x).expand_as(true)], 2)
+    assert metrics.correlation(small, pair, ("velocity",) * 2).min() > 0.98
+    torch.testing.assert_close(
+        metrics.correlation(small, pair, ("u", "v"))[0, 0], torch.tensor([1.0, 0.0], dtype=torch.float64), atol=1e-9, rtol=0
+    )
 
 
 def test_diverged_rollouts(fields):
