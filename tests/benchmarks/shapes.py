@@ -194,7 +194,8 @@ def _planes(runs: list[dict[str, Any]]) -> str:
     for method in METHODS:
         found = [_of(chosen, (chosen[0]["shape"], f"{count} parallel"), method) for count in counts]
         rows.append((method, *("-" if run is None else f"{run['iou']:.3f}" for run in found)))
-    return f"IoU of `{chosen[0]['shape']}` by the number of parallel planes:\n\n" + markdown(("method", *map(str, counts)), rows)
+    header = ("method", *map(str, counts))
+    return f"IoU of `{chosen[0]['shape']}` by the number of parallel planes:\n\n" + markdown(header, rows)
 
 
 def _of(runs: list[dict[str, Any]], case: tuple[str, str], method: str) -> dict[str, Any] | None:
