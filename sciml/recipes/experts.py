@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from sciml.errors import InputError
 from sciml.problem import Problem
@@ -79,6 +78,8 @@ def experts(
     history = History()
     main = distributed.rank() == 0
     loggers = loggers if main else ()
+    from rich.console import Console  # draws random numbers when it is imported
+
     console = Console(stderr=True) if progress and main else None
     done = 0
 
