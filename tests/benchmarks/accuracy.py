@@ -1,6 +1,9 @@
 """Every solver with defaults only: relative L2 within a budget of wall-clock seconds, by seed.
 
     python -m tests.benchmarks.accuracy [--quick] [--seeds N] [--solvers experts pinn lagrangian] [--problems burgers ...]
+                                           [--rivals deepxde classical]
+
+Rivals get the same problems, DeepXDE the same seconds too; give HOME a temporary folder, since DeepXDE writes to it.
 """
 
 from __future__ import annotations
@@ -45,8 +48,13 @@ CASES: dict[str, list[Case]] = {
 SEEDS = {"experts": 5, "pinn": 3, "lagrangian": 5}
 
 
+RIVALS = ("deepxde", "classical")
+
+
 def run(solver: str, problem: str, settings: dict[str, Any], seed: int, seconds: float) -> dict[str, Any]:
     """Error, estimate and seconds of one run."""
+    if solver in RIVALS:
+        return rival(solver, problem, settings, seed, seconds)
     from sciml import SciMLError, solve
     from sciml.registry import get_problem
 
@@ -62,11 +70,47 @@ def run(solver: str, problem: str, settings: dict[str, Any], seed: int, seconds:
     return found | ({"parameters": solution.parameters} if solution.parameters else {})
 
 
+def rival(name: str, problem: str, settings: dict[str, Any], seed: int, seconds: float) -> dict[str, Any]:
+    """Error and seconds of a run of another solver, without an error where it cannot solve the problem."""
+    from sciml.registry import get_problem
+    from tests.benchmarks import rival_classical, rival_deepxde
+
+    declared = get_problem(problem, settings)
+    try:
+        found = rival_classical.run(problem, declared) if name == "classical" else rival_deepxde.run(declared, seconds, seed)
+    except Exception as error:  # another library's; the other rows are still measured
+        return {"error": None, "seconds": None, "budget": seconds, "failed": f"{type(error).__name__}: {error}"}
+    if found is None:
+        return {"error": None, "seconds": None, "budget": seconds}
+    errors = found.pop("errors")
+    worst = max(errors, key=lambda field: errors[field])
+    return found | {"error": errors[worst], "field": worst, "seconds": round(found["seconds"], 2), "budget": seconds}
+
+
+def _key(run: dict[str, Any]) -> tuple[Any, ...]:
+    return run["solver"], run["problem"], str(run["settings"]), run.get("budget")
+
+
+def _beside(runs: list[dict[str, Any]], name: str, problem: str, settings: dict[str, Any], budget: float) -> str:
+    """What a rival reached on a row's problem; DeepXDE within the row's budget."""
+    found = [
+        r for r in runs
+        if (r["solver"], r["problem"], r["settings"]) == (name, problem, settings) and r["error"] is not None
+        and (name == "classical" or r["budget"] == budget)
+    ]  # fmt: skip
+    if not found:
+        return "-"
+    text = median_and_worst([r["error"] for r in found])
+    if name == "classical":
+        return f"{found[0]['error']:.2g} in {found[0]['seconds']:.2g} s ({found[0]['method']})"
+    return text
+
+
 def tables() -> str:
     saved = load(NAME)
     if saved is None:
         return "Not measured yet."
-    rows = []
+    rows, present = [], {r["solver"] for r in saved["runs"]}
     for solver, cases in CASES.items():
         for problem, settings, budget in cases:
             found = [r for r in saved["runs"] if (r["solver"], r["problem"], r["settings"]) == (solver, problem, settings)]
@@ -76,14 +120,18 @@ def tables() -> str:
                 estimates = [r["estimate"] for r in found if r.get("estimate") is not None]
                 taken = statistics.median(r["seconds"] for r in found)
                 known = f"{statistics.median(estimates):.2g}" if estimates else "-"
-                rows.append((title, solver, f"{taken:.0f} of {budget:g}", len(found), median_and_worst(errors), known))
-    return markdown(("problem", "solver", "seconds", "seeds", "relative L2, median (worst)", "its own estimate"), rows)
+                others = [_beside(saved["runs"], name, problem, settings, budget) for name in RIVALS if name in present]
+                rows.append((title, solver, f"{taken:.0f} of {budget:g}", len(found), median_and_worst(errors), known, *others))
+    header = ("problem", "solver", "seconds", "seeds", "relative L2, median (worst)", "its own estimate")
+    titles = {"deepxde": "DeepXDE, same seconds", "classical": "classical method"}
+    return markdown((*header, *(titles[name] for name in RIVALS if name in present)), rows)
 
 
 def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("--seeds", type=int)
     arguments.add_argument("--solvers", nargs="+", default=list(CASES), choices=list(CASES))
+    arguments.add_argument("--rivals", nargs="*", default=[], choices=RIVALS)
     arguments.add_argument("--problems", nargs="+", help="all unless given")
     chosen = arguments.parse_args()
     jobs = [
@@ -94,11 +142,21 @@ def main() -> None:
         if chosen.problems is None or problem in chosen.problems
         for seed in range(1 if chosen.quick else chosen.seeds or SEEDS[solver])
     ]  # fmt: skip
+    asked = {(problem, str(settings), budget): (problem, settings, budget)
+             for solver in chosen.solvers for problem, settings, budget in CASES[solver]
+             if chosen.problems is None or problem in chosen.problems}  # fmt: skip
+    for problem, settings, budget in asked.values():
+        jobs += [
+            {"solver": name, "problem": problem, "settings": settings, "seed": seed,
+             "seconds": budget / (10 if chosen.quick else 1)}
+            for name in chosen.rivals
+            for seed in range(1 if chosen.quick or name == "classical" else chosen.seeds or SEEDS["pinn"])
+        ]  # fmt: skip
     results = run_all(run, jobs, chosen.workers)
     if not chosen.quick:
-        new = {(r["solver"], r["problem"], str(r["settings"])) for r in results}
+        new = {_key(r) for r in results}
         earlier = (load(NAME) or {"runs": []})["runs"]
-        kept = [r for r in earlier if (r["solver"], r["problem"], str(r["settings"])) not in new]
+        kept = [r for r in earlier if _key(r) not in new]
         save(NAME, f"python -m tests.benchmarks.{NAME}", kept + results)
         print(tables())
 
