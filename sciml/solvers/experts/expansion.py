@@ -11,6 +11,7 @@ from torch import Tensor
 from sciml.jets import MultiIndex
 from sciml.solvers.experts.basis import Legendre, gauss
 from sciml.solvers.experts.boxes import Boxes
+from sciml.solvers.experts.singular import Singular
 from sciml.solvers.experts.terms import powers
 
 CHUNK = 2**22  # entries of the table of basis functions at once
@@ -18,10 +19,11 @@ CHUNK = 2**22  # entries of the table of basis functions at once
 
 @dataclass(frozen=True)
 class Expansion:
-    """Fields that are polynomials on every box.
+    """Fields that are polynomials on every box, and perhaps singular functions of the whole domain.
 
     Attributes:
         coefficients: of ``basis`` on ``boxes``, (n, U, M).
+        singular, amplitudes: J functions and what there is of them in every unknown, (U, J).
         size: what tails are measured by (U,); the root mean square of every field over the boxes unless given.
     """
 
@@ -29,6 +31,8 @@ class Expansion:
     basis: Legendre
     coefficients: Tensor
     size: Tensor = None  # type: ignore[assignment]
+    singular: Singular = Singular(())  # noqa: RUF009 - a frozen dataclass of tuples
+    amplitudes: Tensor = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         if self.size is None:
@@ -43,7 +47,15 @@ class Expansion:
     def _at(self, points: Tensor, indices: list[MultiIndex]) -> Tensor:
         owner = self.boxes.owner(points)
         table = self.basis.jets(self.boxes.local(points, owner), indices) * powers(self.boxes.half, indices)[:, owner, None]
-        return torch.einsum("num,snm->usn", self.coefficients[owner], table)
+        smooth = torch.einsum("num,snm->usn", self.coefficients[owner], table)
+        if not len(self.singular):
+            return smooth
+        return smooth + torch.einsum("uj,jsn->usn", self.amplitudes, self.singular.jets(points, indices))
+
+    @property
+    def smooth(self) -> Expansion:
+        """The polynomials alone."""
+        return Expansion(self.boxes, self.basis, self.coefficients, self.size)
 
     def values(self, points: Tensor) -> Tensor:
         """The fields (U, N) at ``points`` (N, d)."""

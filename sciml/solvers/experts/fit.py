@@ -12,7 +12,7 @@ from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.expansion import project
 from sciml.solvers.experts.passes import Clock, Pass
-from sciml.solvers.experts.system import Score, System
+from sciml.solvers.experts.system import Score, System, first_shared
 from sciml.solvers.experts.terms import State
 from sciml.solvers.experts.tiling import Tiling
 
@@ -53,17 +53,16 @@ def fit(problem: Problem, tiling: Tiling, degree: int, clock: Clock) -> Iterator
     def fitted(boxes: Boxes, degree: int, start: Pass | None) -> _Fitted:
         basis = Legendre(boxes.dimension, degree)
         if start is None:
-            first = boxes.low.new_tensor([p.to_raw(p.start) for p in problem.parameters().values()])
-            state = State(boxes.low.new_zeros(len(boxes), len(problem.unknowns), len(basis)), first)
+            state = State(boxes.low.new_zeros(len(boxes), len(problem.unknowns), len(basis)), first_shared(problem, tiling))
         else:
-            state = State(project(start.expansion.values, boxes, basis), start.raw)
+            state = State(project(start.expansion.smooth.values, boxes, basis), start.shared)
         clock.check(clock.expects(boxes, basis))
         began, system = clock.spent, System(problem, tiling, boxes, basis)
         tail = 1.0 if start is None else float(start.expansion.tail.max())
         goal = SETTLED * min(1.0, tail) + ROUNDING
         solved = system.solve(state, tolerance=goal, limit=ITERATIONS, clock=clock)
-        expansion, raw = system.expansion(solved.state), solved.state.shared
-        found = Pass(expansion, goal, (len(boxes),), iterations=solved.iterations, resolved=solved.settled, raw=raw)
+        expansion, shared = system.expansion(solved.state), solved.state.shared
+        found = Pass(expansion, goal, (len(boxes),), iterations=solved.iterations, resolved=solved.settled, shared=shared)
         fitted = _Fitted(found, system.score(solved.state))
         clock.note(boxes, basis, clock.spent - began)
         return fitted

@@ -80,7 +80,8 @@ def march(
         start = _from(found, time, now)
         width *= min(4.0, max(0.5, factor))
     everything = Boxes(torch.cat([e.boxes.low for e in done]), torch.cat([e.boxes.high for e in done]))
-    expansion = Expansion(everything, basis, torch.cat([e.coefficients for e in done]))
+    coefficients = torch.cat([e.coefficients for e in done])
+    expansion = Expansion(everything, basis, coefficients, amplitudes=done[-1].amplitudes)
     return Pass(
         expansion,
         tolerance,

@@ -28,7 +28,7 @@ class Pass:
         sizes: number of boxes in each time window.
         iterations, rejected: Gauss-Newton iterations, windows that had to be tried again.
         width: of the first window.
-        raw: the problem's unknown coefficients (P,).
+        shared: the problem's unknown coefficients and the amplitudes of singular functions (P,), as in ``State``.
     """
 
     expansion: Expansion
@@ -38,7 +38,7 @@ class Pass:
     rejected: int = 0
     width: float | None = None
     resolved: bool = True
-    raw: Tensor = field(default_factory=lambda: torch.zeros(0))
+    shared: Tensor = field(default_factory=lambda: torch.zeros(0))
 
     @property
     def windows(self) -> int:

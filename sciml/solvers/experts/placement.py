@@ -62,11 +62,12 @@ def terms(
     result: list[Term] = []
     if len(whole):
         z, weights = gauss(basis.degree + 1, boxes.dimension, boxes.low)
-        result.append(Interior(problem, boxes, whole, basis, z, weights, indices))
+        result.append(Interior(problem, boxes, whole, basis, z, weights, indices, tiling.singular))
     if len(parted):
         points, owner, weights = _inside(problem, boxes, parted, 2 * len(basis) * (1 + len(tiling.interfaces)))
         inside = points.coordinates
-        result.append(Scattered(problem, equations_at(inside), boxes, basis, inside, owner, weights, indices))
+        found = Scattered(problem, equations_at(inside), boxes, basis, inside, owner, weights, indices, tiling.singular)
+        result.append(found)
     conditions = problem.named_conditions()
 
     def add(
@@ -76,7 +77,8 @@ def terms(
         own = placed if kind is Measured else placed.only(mine[placed.owner])
         if len(own.owner):
             points, squared = own.points.coordinates, weight**2 * own.weights
-            result.append(kind(problem, residuals(own.points), boxes, basis, points, own.owner, squared, indices, everywhere))
+            declared, functions = residuals(own.points), tiling.singular
+            result.append(kind(problem, declared, boxes, basis, points, own.owner, squared, indices, functions, everywhere))
 
     for name, condition in conditions.items():
         residuals, needed = partial(residuals_of, name), problem.derivatives[name]

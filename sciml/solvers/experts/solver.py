@@ -16,6 +16,7 @@ from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.expansion import Expansion
 from sciml.solvers.experts.linearise import fields_of
+from sciml.solvers.experts.singular import singular
 from sciml.solvers.solver import Batch, Solver
 
 
@@ -50,6 +51,8 @@ class Experts(Solver):
         self.register_buffer("low", low)
         self.register_buffer("high", high)
         self.weights = nn.Parameter(low.new_zeros(boxes, len(problem.unknowns), modes))
+        self._singular = singular(problem.domain)
+        self.amplitudes = nn.Parameter(low.new_zeros(len(problem.unknowns), len(self._singular)))
         self._coefficients = problem.parameters()
         self.raw_coefficients = nn.ParameterDict(
             {name: nn.Parameter(p.to_raw(low.new_tensor(p.start))) for name, p in self._coefficients.items()}
@@ -61,7 +64,8 @@ class Experts(Solver):
 
     @property
     def expansion(self) -> Expansion:
-        return Expansion(Boxes(self.low, self.high), Legendre(self.dimension, self.degree), self.weights)
+        boxes, basis = Boxes(self.low, self.high), Legendre(self.dimension, self.degree)
+        return Expansion(boxes, basis, self.weights, singular=self._singular, amplitudes=self.amplitudes)
 
     def solve(
         self, seconds: float = 60.0, target: float = 1e-12, report: levels.Report | None = None, most: float = math.inf
@@ -71,7 +75,8 @@ class Experts(Solver):
         found = outcome.last
         self.low, self.high = found.expansion.boxes.low, found.expansion.boxes.high
         self.weights = nn.Parameter(found.expansion.coefficients)
-        for raw, value in zip(self.raw_coefficients.values(), found.raw, strict=True):
+        self.amplitudes = nn.Parameter(found.expansion.amplitudes.to(self.weights))
+        for raw, value in zip(self.raw_coefficients.values(), found.shared, strict=False):  # amplitudes come after them
             raw.data = value
         self.degree = found.expansion.basis.degree
         self._estimate = None if levels.measured(self.problem) else outcome.estimate

@@ -12,7 +12,7 @@ from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.expansion import project
 from sciml.solvers.experts.passes import Clock, Pass
-from sciml.solvers.experts.system import System
+from sciml.solvers.experts.system import System, first_shared
 from sciml.solvers.experts.terms import State
 from sciml.solvers.experts.tiling import Tiling
 
@@ -34,7 +34,8 @@ def refine(
         clock: raises OutOfTime when the next solution does not fit into the budget.
     """
     criterion = Criterion.of(problem, range(boxes.dimension), tiling)
-    function = None if start is None else start.expansion.values
+    function = None if start is None else start.expansion.smooth.values
+    shared = first_shared(problem, tiling) if start is None else start.shared
     worst, unsettled, rounds = 1.0, 0, 0
     while True:
         clock.check(clock.expects(boxes, basis))
@@ -44,16 +45,16 @@ def refine(
         # While the boxes are coarse, Gauss-Newton need not be more exact than they are.
         goal = max(0.03 * tolerance, 0.1 * min(worst, 1.0))
         system = System(problem, tiling, boxes, basis)
-        solved = system.solve(State(guess, guess.new_zeros(0)), linear, goal, ITERATIONS, clock)
+        solved = system.solve(State(guess, shared), linear, goal, ITERATIONS, clock)
         found = system.expansion(solved.state)
-        function, held = found.values, criterion.tails(found)
+        function, shared, held = found.smooth.values, solved.state.shared, criterion.tails(found)
         cut, tails = tiling.cut(boxes), held.amax(1)
         if rounds >= ROUNDS and bool((~cut).any()):  # what a cut box holds is not certain enough to cut it for ever
             held, tails = torch.where(cut[:, None], 0.0, held), tails[~cut]
         worst = float(tails.square().mean().sqrt())  # of the whole
         resolved, rounds = worst <= tolerance and solved.settled, rounds + 1
         clock.note(tried, basis, clock.spent - began)
-        yield Pass(found, tolerance, (len(boxes),), solved.iterations, resolved=resolved)
+        yield Pass(found, tolerance, (len(boxes),), solved.iterations, resolved=resolved, shared=shared)
         if resolved:
             return
         unsettled = 0 if solved.settled else unsettled + 1

@@ -50,7 +50,7 @@ class System:
     """Least squares for the expansions of all unknowns on ``boxes``; arguments as for ``placement.terms``."""
 
     def __init__(self, problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, before: Evaluate | None = None) -> None:
-        self.boxes, self.basis = boxes, basis
+        self.problem, self.boxes, self.basis, self.singular = problem, boxes, basis, tiling.singular
         self.shape = len(boxes), len(problem.unknowns), len(basis)
         part = parts(boxes.centre, parallel.size())
         self.terms = terms(problem, tiling, boxes, basis, WEIGHT, part == parallel.rank(), before)
@@ -65,7 +65,7 @@ class System:
             found = tiling.clipped(faces(boxes, axis, period))
             if len(found):
                 coupled.append(traces(problem, boxes, found, basis, WEIGHT, apart))
-        columns, shared = self.shape[1] * self.shape[2], len(problem.parameters())
+        columns, shared = self.shape[1] * self.shape[2], len(first_shared(problem, tiling))
         self.skeleton = Skeleton(boxes, columns, coupled, totals(problem, tiling, boxes, basis, WEIGHT), shared, part)
 
     def residual(self, state: State) -> float:
@@ -96,7 +96,9 @@ class System:
 
     def expansion(self, state: State) -> Expansion:
         """The fields; zero in boxes where an unknown does not exist."""
-        return Expansion(self.boxes, self.basis, torch.where(self._empty[:, :, None], 0.0, state.coefficients))
+        coefficients = torch.where(self._empty[:, :, None], 0.0, state.coefficients)
+        amplitudes = state.shared[len(self.problem.parameters()) :].reshape(self.shape[1], -1)
+        return Expansion(self.boxes, self.basis, coefficients, singular=self.singular, amplitudes=amplitudes)
 
     def score(self, state: State) -> Score:
         """How well a solution predicts measurements that it does not know, by generalised cross-validation.
@@ -146,3 +148,10 @@ class System:
                 return Solved(current, iteration, True)
             cost = 0.0 if clock is None else clock.spent - began
         return Solved(current, limit, False)
+
+
+def first_shared(problem: Problem, tiling: Tiling) -> Tensor:
+    """What the experts share, at first: the coefficients' first guesses, and no singular function."""
+    raw = [float(p.to_raw(p.start)) for p in problem.parameters().values()]
+    none = [0.0] * (len(problem.unknowns) * len(tiling.singular))
+    return tiling.root.low.new_tensor(raw + none)

@@ -20,12 +20,14 @@ from sciml.problem import Problem
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.linearise import Residuals, bound, equations_at, fields_of, linearise
+from sciml.solvers.experts.singular import Singular
 
 
 class State(NamedTuple):
     """All that is solved for: ``coefficients`` (n, U, M) of the experts, and what they share (P,).
 
-    Shared are the raw values of the problem's unknown coefficients.
+    Shared are the raw values of the problem's unknown coefficients, and then the amplitudes of the J singular functions in
+    every unknown, U J.
     """
 
     coefficients: Tensor
@@ -63,9 +65,11 @@ class Term(ABC):
     scale: Tensor
 
     def __init__(
-        self, problem: Problem, function: Residuals, owner: Tensor, indices: MultiIndexSet, absent: Tensor | None = None
-    ) -> None:
+        self, problem: Problem, function: Residuals, points: Tensor, owner: Tensor, indices: MultiIndexSet,
+        singular: Singular, absent: Tensor | None = None,
+    ) -> None:  # fmt: skip
         self.problem, self.function, self.owner, self.indices, self.absent = problem, function, owner, indices, absent
+        self.singular = singular.jets(points, list(indices))
 
     @abstractmethod
     def jets(self, coefficients: Tensor) -> Tensor:
@@ -75,12 +79,22 @@ class Term(ABC):
     def assemble(self, state: State) -> Block:
         """The rows linearised at ``state``, for the new state itself."""
 
-    def linearised(self, values: Tensor, shared: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def linearised(self, state: State) -> tuple[Tensor, Tensor, Tensor]:
         """Derivatives by jets (E, U, S, N) and by what is shared (E, N, P), and what their sum with the unknowns equals."""
-        found = linearise(self.function, self.problem, values, self.indices, shared).values()
-        slopes, by_shared = torch.stack([r.slopes for r in found]), torch.stack([r.shared for r in found])
-        right = (slopes * values).sum((1, 2)) + by_shared @ shared - torch.stack([r.value for r in found])
-        return slopes, by_shared, right
+        raw, values = self._split(state)
+        found = linearise(self.function, self.problem, values, self.indices, raw).values()
+        slopes, by_raw = torch.stack([r.slopes for r in found]), torch.stack([r.shared for r in found])
+        right = (slopes * values).sum((1, 2)) + by_raw @ raw - torch.stack([r.value for r in found])
+        by_amplitude = torch.einsum("eusn,jsn->enuj", slopes, self.singular).flatten(2)
+        return slopes, torch.cat([by_raw, by_amplitude], dim=2), right
+
+    def _split(self, state: State) -> tuple[Tensor, Tensor]:
+        """The raw coefficients, and the derivatives (U, S, N) of the whole solution."""
+        values, unknowns = self.jets(state.coefficients), len(self.problem.unknowns)
+        if not len(self.singular):
+            return state.shared, values
+        raw, amplitudes = state.shared.tensor_split([len(state.shared) - unknowns * len(self.singular)])
+        return raw, values + torch.einsum("uj,jsn->usn", amplitudes.reshape(unknowns, -1), self.singular)
 
     def weigh(self, slopes: Tensor, sizes: Tensor, experts: int) -> None:
         """Fix the weights (E, N) of the rows, from the slopes and the ``sizes`` (S, N) of 1 / h^s."""
@@ -95,8 +109,9 @@ class Term(ABC):
     def residuals(self, state: State) -> Tensor:
         """What should vanish (E, N), with the weights of the last assembly."""
         problem = self.problem
-        fields = fields_of(self.jets(state.coefficients), problem.unknowns, problem.coordinates, self.indices)
-        return torch.stack(list(self.function(bound(problem, state.shared), fields).values())) * self.scale
+        raw, values = self._split(state)
+        fields = fields_of(values, problem.unknowns, problem.coordinates, self.indices)
+        return torch.stack(list(self.function(bound(problem, raw), fields).values())) * self.scale
 
 
 class Interior(Term):
@@ -104,12 +119,12 @@ class Interior(Term):
 
     def __init__(
         self, problem: Problem, boxes: Boxes, experts: Tensor, basis: Legendre, z: Tensor, weights: Tensor,
-        indices: MultiIndexSet,
+        indices: MultiIndexSet, singular: Singular,
     ) -> None:  # fmt: skip
         chosen = boxes[experts]
         owner = experts.repeat_interleave(len(z))
         points = chosen.points(z).reshape(-1, boxes.dimension)
-        super().__init__(problem, equations_at(points), owner, indices, absent(problem, points))
+        super().__init__(problem, equations_at(points), points, owner, indices, singular, absent(problem, points))
         self.experts, self.count, self.n, self.q = experts, len(boxes), len(experts), len(z)
         self.reference = basis.jets(z, list(indices))
         self.sizes = powers(chosen.half, list(indices))
@@ -120,7 +135,7 @@ class Interior(Term):
         return (values * self.sizes[None, :, :, None]).flatten(2)
 
     def assemble(self, state: State) -> Block:
-        slopes, shared, right = self.linearised(self.jets(state.coefficients), state.shared)
+        slopes, shared, right = self.linearised(state)
         sizes = self.sizes[:, :, None].expand(-1, -1, self.q).flatten(1)
         self.weigh(slopes, sizes, self.count)
         equations = len(slopes)
@@ -149,9 +164,10 @@ class Scattered(Term):
 
     def __init__(
         self, problem: Problem, function: Residuals, boxes: Boxes, basis: Legendre, points: Tensor, owner: Tensor,
-        weights: Tensor, indices: MultiIndexSet, everywhere: bool = False,
+        weights: Tensor, indices: MultiIndexSet, singular: Singular, everywhere: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(problem, function, owner, indices, None if everywhere else absent(problem, points))
+        missing = None if everywhere else absent(problem, points)
+        super().__init__(problem, function, points, owner, indices, singular, missing)
         self.count, self.root = len(boxes), boxes.weights[owner] * weights.sqrt()
         self.sizes = powers(boxes.half[owner], list(indices))
         self.table = basis.jets(boxes.local(points, owner), list(indices)) * self.sizes[:, :, None]
@@ -160,7 +176,7 @@ class Scattered(Term):
         return torch.einsum("num,snm->usn", coefficients[self.owner], self.table)
 
     def assemble(self, state: State) -> Block:
-        slopes, shared, right = self.linearised(self.jets(state.coefficients), state.shared)
+        slopes, shared, right = self.linearised(state)
         self.weigh(slopes, self.sizes, self.count)
         rows = torch.einsum("eusn,snm->enum", slopes * self.scale[:, None, None], self.table).flatten(2)
         every = torch.cat([rows, shared * self.scale[:, :, None], (right * self.scale)[:, :, None]], dim=2).flatten(0, 1)

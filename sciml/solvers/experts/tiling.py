@@ -11,6 +11,7 @@ from torch import Tensor
 from sciml.geometry import Domain
 from sciml.problem import Interface, Problem
 from sciml.solvers.experts.boxes import Boxes, Faces, grid
+from sciml.solvers.experts.singular import singular
 
 PROBES = {1: 129, 2: 33, 3: 13}  # along each axis of a box, to see where it is inside
 SAMPLES = 65  # along a line, to see where it enters and leaves
@@ -21,7 +22,8 @@ class Tiling:
     """The geometry of a problem as its boxes see it.
 
     A box outside the domain is dropped, one that the boundary cuts is shrunk to what is inside, so that its basis
-    stays well conditioned, and a shared face that it cuts is clipped. An interface cuts boxes too.
+    stays well conditioned, and a shared face that it cuts is clipped. An interface cuts boxes too. ``singular`` holds what
+    polynomials cannot say at the corners.
 
     Args:
         problem: gives the domain and interfaces. The first boxes lie between the coordinates of their corners, so that
@@ -32,6 +34,7 @@ class Tiling:
         self.problem, self.domain, self.axes = problem, problem.domain, list(problem.space_axes)
         self.interfaces = [c for c in problem.named_conditions().values() if isinstance(c, Interface)]
         low, high = (bound.to(device) for bound in problem.domain.bounds)
+        self.singular = singular(problem.domain)
         self.tiny = 1e-10 * float((high - low).max())  # distance below which a point is on the boundary
         space = problem.domain.space
         self.is_box = space is None or math.isclose(space.volume, float((high - low)[self.axes].prod()), rel_tol=1e-12)

@@ -33,10 +33,11 @@ def verification(problem: Problem, tiling: Tiling, found: Pass, clock: Clock) ->
         clock.check()
         boxes = Boxes(low, high)
         system = System(problem, tiling, boxes, basis, before)
-        guess = project(coarse.values, boxes, basis)
-        before = system.expansion(system.step(State(guess, guess.new_zeros(0))))
+        guess = project(coarse.smooth.values, boxes, basis)
+        before = system.expansion(system.step(State(guess, found.shared.to(guess))))
         done.append(before)
-    return Expansion(coarse.boxes, basis, torch.cat([part.coefficients for part in done]))
+    coefficients = torch.cat([part.coefficients for part in done])
+    return Expansion(coarse.boxes, basis, coefficients, singular=done[-1].singular, amplitudes=done[-1].amplitudes)
 
 
 def cost(found: Pass, seconds: float) -> float:

@@ -20,6 +20,7 @@ from sciml.solvers import Experts
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.march import march
 from sciml.solvers.experts.passes import Clock
+from sciml.solvers.experts.singular import Singular
 from sciml.solvers.experts.steady import refine
 from sciml.solvers.experts.tiling import Tiling
 
@@ -67,13 +68,14 @@ def test_layers_that_sharpen_after_a_kink():
 
 def refined(problem, degree, tolerance):
     tiling = Tiling(problem, torch.device("cpu"))
+    tiling.singular = Singular(())
     *_, last = refine(problem, tiling, Legendre(2, degree), tolerance, tiling.root, True, Clock(1e6))
     points = problem.domain.sample(2000, torch.Generator().manual_seed(1))
     exact = problem.exact(*points.unbind(1))["u"]
     return last.expansion, ((last.expansion.values(points)[0] - exact).norm() / exact.norm()).item()
 
 
-def test_boxes_are_graded_towards_a_re_entrant_corner():
+def test_without_singular_functions_boxes_are_graded_towards_a_re_entrant_corner():
     expansion, error = refined(problems.PoissonLShape(), 8, 1e-5)
     assert error < 0.02
     half = expansion.boxes.half.prod(1)
