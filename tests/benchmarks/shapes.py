@@ -123,7 +123,7 @@ def run(part: str, shape: str, cut: str, method: str, seed: int, resolution: int
             shape_found = shapes.reconstruct(slices, method)
     except InputError as error:
         return {"failed": str(error)}
-    spent = {"seconds": round(time.perf_counter() - began, 1), "processor": round(time.process_time() - processor, 1)}
+    spent = {"seconds": round(time.perf_counter() - began, 3), "processor": round(time.process_time() - processor, 3)}
     mesh = shape_found.mesh(resolution)
     found = {
         "iou": shapes.iou(mesh, truth),
