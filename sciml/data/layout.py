@@ -80,7 +80,7 @@ class Layout(ABC):
         """The fields (n, t, channels, *grid); indices are increasing, without repetition."""
 
     def inputs(self, samples: Index) -> np.ndarray:
-        """The input fields (n, input channels, *grid)."""
+        """The input fields (n, input channels, *grid); asked for only where ``header`` names input channels."""
         raise NotImplementedError
 
     def parameters(self) -> dict[str, np.ndarray]:
