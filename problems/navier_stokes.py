@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from problems.random_field import Spectrum, random_field
+from problems.random_fields import Spectrum, random_field
 from sciml.errors import InputError
 from sciml.geometry import Domain, Rectangle, Time
 from sciml.jets import Jet

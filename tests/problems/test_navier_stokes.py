@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from problems import NavierStokesVorticity
-from problems.random_field import random_field
+from problems.random_fields import random_field
 from sciml.errors import InputError
 from sciml.jets import Field, finite_difference
 from sciml.problem import check_problem
