@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -27,9 +29,65 @@ def test_gradient_of_the_layer(size):
     assert torch.autograd.gradcheck(optimum, (entries, offset), eps=1e-6, atol=1e-5)
 
 
+def test_gradient_of_coupled_experts():
+    entries, offset = draw(2, 2, 2, 5, 2).requires_grad_(), draw(2, 2, 2, 5).requires_grad_()
+    seams = draw(2, 3, 2, 2).requires_grad_()
+
+    def optimum(entries, offset, seams):
+        rows = Rows(entries, offset, lambda v: v[:1] + 0.1 * v[:1] * v[1:])
+        return solve([rows], torch.zeros(2, 2, 2, dtype=torch.float64), 1e-1, seams, TIGHT)
+
+    assert torch.autograd.gradcheck(optimum, (entries, offset, seams), eps=1e-6, atol=1e-5)
+    apart = solve([Rows(entries, offset, lambda v: v[:1])], torch.zeros(2, 2, 2, dtype=torch.float64), 1e-1)
+    assert not torch.allclose(optimum(entries, offset, 10 * seams), apart, rtol=1e-2)
+
+
 def build(problem, experts=(1, 1), **options):
     network = Pointwise(MLP(HardConstraintMoE.input_channels(problem), 5, width=8, depth=1))
     return HardConstraintMoE(problem, network, shape=(12, 10), bases=5, experts=experts, **options)
+
+
+@pytest.mark.parametrize("interface", [False, True])
+def test_gradient_of_the_loss_through_the_experts(interface):
+    solver = build(DiffusionSorption(), (4, 1), interface=interface, tolerances=Tolerances(400, 1e-13, 1e-15))
+    batch, parameters = solver.sample(torch.Generator().manual_seed(0)), list(solver.parameters())
+    direction = [draw(*parameter.shape) for parameter in parameters]
+
+    def loss():
+        return sum(residual.square().mean() for residual in solver.residuals(batch).values())
+
+    def moved(step):
+        with torch.no_grad():
+            for parameter, along in zip(parameters, direction, strict=True):
+                parameter += step * along
+        return float(loss().detach())
+
+    gradient = torch.autograd.grad(loss(), parameters)
+    slope = sum(float((g * along).sum()) for g, along in zip(gradient, direction, strict=True))
+    difference = (moved(1e-6) - moved(-2e-6)) / 2e-6
+    assert slope == pytest.approx(difference, rel=1e-5)
+
+
+def test_a_coefficient_is_recovered_through_the_layer():
+    """-a u'' + u^3 = f with u = 0 at both ends, u in sines: a from values of u, by gradient descent."""
+    x, k = torch.linspace(0.05, 0.95, 19, dtype=torch.float64)[:, None], torch.arange(1, 4, dtype=torch.float64)
+    basis = torch.sin(math.pi * k * x)
+    second = -((math.pi * k) ** 2) * basis
+    offset = torch.stack([20 * x[:, 0] * (1 - x[:, 0]), torch.zeros(19, dtype=torch.float64)])[:, None, None]
+
+    def solution(a):
+        entries = torch.stack([a * second, basis])[:, None, None]
+        rows = Rows(entries, offset, lambda v: v[:1] - v[1:] ** 3)
+        return (basis @ solve([rows], torch.zeros(1, 1, 3, dtype=torch.float64), 1e-6)[0, 0, :, None])[:, 0]
+
+    measured = solution(torch.tensor(0.5, dtype=torch.float64))
+    logarithm = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.Adam([logarithm], lr=0.1)
+    for _ in range(200):
+        optimiser.zero_grad()
+        (solution(logarithm.exp()) - measured).square().sum().backward()
+        optimiser.step()
+    assert float(logarithm.detach().exp()) == pytest.approx(0.5, rel=1e-3)
 
 
 def test_a_linear_problem_takes_one_step():
