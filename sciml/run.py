@@ -45,24 +45,30 @@ def checkpoint_of(folder: Path, configuration: Mapping[str, Any]) -> Path:
     return io.writable_folder(folder) / "checkpoint"
 
 
-def finish(folder: Path, result: Result, configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Write everything that a finished run leaves; returns the content of ``metrics.json``."""
-    solution = result.solution
-    metrics = {
+def facts(result: Result, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``metrics.json`` says of every run, whatever was solved or trained."""
+    return {
         "problem": configuration["problem"]["name"],
         "settings": configuration["problem"]["settings"],
         "solver": configuration["solver"]["name"],
-        "relative_l2": solution.relative_l2,
-        "error_estimate": solution.error_estimate,
-        "parameters": solution.parameters,
         "seconds": result.seconds,
         "steps": result.steps,
         "stop_reason": result.stop_reason,
         "seed": configuration["run"]["seed"],
         "device": configuration["run"]["device"],
         "phases": [asdict(phase) for phase in result.phases],
-        "choices": dict(getattr(solution.solver, "choices", {})),
         "versions": io.versions(),
+    }
+
+
+def finish(folder: Path, result: Result, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Write everything that a finished run leaves; returns the content of ``metrics.json``."""
+    solution = result.solution
+    metrics = facts(result, configuration) | {
+        "relative_l2": solution.relative_l2,
+        "error_estimate": solution.error_estimate,
+        "parameters": solution.parameters,
+        "choices": dict(getattr(solution.solver, "choices", {})),
     }
     result.history.to_csv(folder / "history.csv")
     io.write_json(folder / "metrics.json", metrics)

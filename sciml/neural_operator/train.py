@@ -136,23 +136,13 @@ def _configuration(
 
 
 def _metrics(configuration: Mapping[str, Any], result: Any, training: OperatorTraining) -> dict[str, Any]:
-    return {
-        "problem": configuration["problem"]["name"],
-        "settings": configuration["problem"]["settings"],
-        "solver": NeuralOperator.name,
+    return run.facts(result, configuration) | {
         "operator": configuration["solver"]["options"]["operator"],
         "options": configuration["solver"]["options"],
         "parameters": sum(parameter.numel() for parameter in result.solver.operator.parameters()),
         "pairs": len(result.solver),
         "samples_per_second": result.steps * min(training.batch, len(result.solver)) / max(result.seconds, 1e-9),
-        "seconds": result.seconds,
-        "steps": result.steps,
-        "stop_reason": result.stop_reason,
-        "seed": configuration["run"]["seed"],
-        "device": configuration["run"]["device"],
-        "phases": [asdict(phase) for phase in result.phases],
         "error_estimate": None,
-        "versions": io.versions(),
     }
 
 
