@@ -12,9 +12,11 @@ from sciml.jets.multi_index import MultiIndex as MultiIndex
 from sciml.jets.multi_index import MultiIndexSet as MultiIndexSet
 from sciml.jets.tensor import JetTensor as JetTensor
 from sciml.jets.tensor import UnsupportedFunction as UnsupportedFunction
+from sciml.jets.tracing import Asked as Asked
 from sciml.jets.tracing import record as record
 
 __all__ = [
+    "Asked",
     "Coordinate",
     "Field",
     "Jet",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sciml.jets.jet import Coordinate, Field, Jet
-from sciml.jets.multi_index import MultiIndex, MultiIndexSet
+from sciml.jets.multi_index import Group, MultiIndex, MultiIndexSet
 from sciml.jets.tensor import JetTensor
 
 
@@ -47,7 +47,12 @@ def columns(output: JetTensor | Tensor, names: Sequence[str], indices: MultiInde
                 raise KeyError(f"derivative {index} was not computed; computed are {list(indices)}")
             return (output.partial(index) if isinstance(output, JetTensor) else output)[:, column]
 
-        return Field(names, partial)
+        def partial_sum(group: Group) -> Tensor:
+            if group not in indices.sums or not isinstance(output, JetTensor):
+                return sum(partial(index) for index in group)  # type: ignore[return-value]
+            return output.partial(group[0])[:, column]
+
+        return Field(names, partial, partial_sum)
 
     return [field(column) for column in range(output.shape[-1])]
 

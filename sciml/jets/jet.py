@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sciml.errors import InputError, nearest
 from sciml.jets.elementary import FUNCTIONS, Derivatives, power
-from sciml.jets.multi_index import MultiIndex, faa_di_bruno_terms, leibniz_terms
+from sciml.jets.multi_index import Group, MultiIndex, faa_di_bruno_terms, leibniz_terms
 
 
 class Jet(ABC):
@@ -41,6 +41,14 @@ class Jet(ABC):
         if index not in self._partials:
             self._partials[index] = self._partial(index)
         return self._partials[index]
+
+    def partial_sum(self, group: Group) -> Tensor:
+        """The sum of the derivatives ``group``, shape (N,)."""
+        return sum(self.partial(index) for index in group)  # type: ignore[return-value]
+
+    def _derivatives(self, index: MultiIndex) -> tuple[Jet, Group] | None:
+        """The field whose derivatives add up to the derivative ``index`` of this jet, if it is nothing but such a sum."""
+        return None
 
     @property
     def value(self) -> Tensor:
@@ -138,14 +146,31 @@ class Jet(ABC):
 
 
 class Field(Jet):
-    """A jet whose partial derivatives come from a function ``partial(index) -> Tensor (N,)``."""
+    """A jet whose partial derivatives come from a function ``partial(index) -> Tensor (N,)``.
 
-    def __init__(self, names: Sequence[str], partial: Callable[[MultiIndex], Tensor]) -> None:
+    Args:
+        names: the coordinates.
+        partial: gives one derivative.
+        partial_sum: gives the sum of a group of derivatives, where that is cheaper than adding them.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        partial: Callable[[MultiIndex], Tensor],
+        partial_sum: Callable[[Group], Tensor] | None = None,
+    ) -> None:
         super().__init__(names)
-        self._source = partial
+        self._source, self._sums = partial, partial_sum
 
     def _partial(self, index: MultiIndex) -> Tensor:
         return self._source(index)
+
+    def partial_sum(self, group: Group) -> Tensor:
+        return super().partial_sum(group) if self._sums is None else self._sums(group)
+
+    def _derivatives(self, index: MultiIndex) -> tuple[Jet, Group]:
+        return self, (index,)
 
 
 class Coordinate(Jet):
@@ -170,7 +195,13 @@ class Derivative(Jet):
         self._jet, self._index = jet, index
 
     def _partial(self, index: MultiIndex) -> Tensor:
-        return self._jet.partial(tuple(a + b for a, b in zip(self._index, index, strict=True)))
+        return self._jet.partial(self._add(index))
+
+    def _derivatives(self, index: MultiIndex) -> tuple[Jet, Group] | None:
+        return self._jet._derivatives(self._add(index))
+
+    def _add(self, index: MultiIndex) -> MultiIndex:
+        return tuple(a + b for a, b in zip(self._index, index, strict=True))
 
 
 class Sum(Jet):
@@ -181,9 +212,22 @@ class Sum(Jet):
         self._left, self._right = left, right
 
     def _partial(self, index: MultiIndex) -> Tensor:
+        derivatives = self._derivatives(index)
+        if derivatives is not None:
+            field, group = derivatives
+            return field.partial_sum(group)
         left = self._left.partial(index)
         right = _operand(self._right, index)
         return left if right is None else left + right
+
+    def _derivatives(self, index: MultiIndex) -> tuple[Jet, Group] | None:
+        left = self._left._derivatives(index)
+        right = self._right._derivatives(index) if isinstance(self._right, Jet) else None
+        if left is None or right is None or left[0] is not right[0]:
+            return None
+        group = tuple(sorted((*left[1], *right[1])))
+        alike = len({sum(member) for member in group}) == 1 and len(set(group)) == len(group)
+        return (left[0], group) if alike else None
 
 
 class Product(Jet):

@@ -8,8 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any
 
 MultiIndex = tuple[int, ...]
+Group = tuple[MultiIndex, ...]
+"""Multi-indices of one order in ascending order, which stand for the sum of their derivatives."""
 
 
 def lower_indices(index: MultiIndex) -> Iterator[MultiIndex]:
@@ -83,27 +86,42 @@ class MultiIndexSet:
     Args:
         indices: multi-indices of one length; the set is closed downwards.
         dimension: number of coordinates.
+        sums: groups of multi-indices of one order that are propagated as one row, the sum of these derivatives
+            (collapsed Taylor mode, Dangel et al. 2025). A group is left apart when another derivative of the set
+            is built from one of its members.
     """
 
     members: tuple[MultiIndex, ...]
+    sums: tuple[Group, ...]
     position: dict[MultiIndex, int]
+    """Row of every member; those of a sum share one."""
 
-    _instances: dict[tuple[MultiIndex, ...], MultiIndexSet] = {}  # noqa: RUF012 - an intern table
+    _instances: dict[tuple[tuple[MultiIndex, ...], tuple[Group, ...]], MultiIndexSet] = {}  # noqa: RUF012 - an intern table
 
-    def __new__(cls, indices: Iterable[MultiIndex], dimension: int) -> MultiIndexSet:
-        closed = {lower for index in indices for lower in lower_indices(tuple(index))} | {(0,) * dimension}
+    def __new__(cls, indices: Iterable[MultiIndex], dimension: int, sums: Iterable[Group] = ()) -> MultiIndexSet:
+        sums = tuple(sorted(set(sums)))
+        asked = [*set(indices), *itertools.chain(*sums)]
+        closed = {lower for index in asked for lower in lower_indices(tuple(index))} | {(0,) * dimension}
         # Descending tuples inside an order: x before y, xx before xy before yy.
         members = tuple(sorted(closed, key=lambda index: (sum(index), tuple(-n for n in index))))
         if any(len(index) != dimension for index in members):
             raise ValueError(f"multi-indices must have length {dimension}, got {members}")
-        if members not in cls._instances:
+        used = Counter(asked) + Counter(lower for index in members for lower in lower_indices(index) if lower != index)
+        sums = tuple(group for group in sums if all(used[index] == 1 for index in group))
+        if (members, sums) not in cls._instances:
             self = super().__new__(cls)
-            self.members, self.position = members, {index: row for row, index in enumerate(members)}
-            cls._instances[members] = self
-        return cls._instances[members]
+            self.members, self.sums = members, sums
+            first = {index: group[0] for group in sums for index in group}
+            rows = dict.fromkeys(first.get(index, index) for index in members)
+            number = {index: row for row, index in enumerate(rows)}
+            self.position = {index: number[first.get(index, index)] for index in members}
+            cls._instances[members, sums] = self
+        return cls._instances[members, sums]
 
-    def __reduce__(self) -> tuple[type[MultiIndexSet], tuple[tuple[MultiIndex, ...], int]]:
-        return MultiIndexSet, (self.members, self.dimension)  # copies and pickles are the same object again
+    def __reduce__(self) -> tuple[type[MultiIndexSet], tuple[Any, ...]]:
+        # Copies and pickles are the same object again.
+        apart = tuple(index for index in self.members if index in self)
+        return MultiIndexSet, (apart, self.dimension, self.sums)
 
     def __len__(self) -> int:
         return len(self.members)
@@ -112,13 +130,14 @@ class MultiIndexSet:
         return iter(self.members)
 
     def __contains__(self, index: object) -> bool:
-        return index in self.position
+        """Whether the derivative ``index`` is at hand, not only in a sum."""
+        return index in self.position and not any(index in group for group in self.sums)
 
     def __or__(self, other: MultiIndexSet) -> MultiIndexSet:
         return MultiIndexSet((*self.members, *other.members), self.dimension)
 
     def __repr__(self) -> str:
-        return f"MultiIndexSet({list(self.members)})"
+        return f"MultiIndexSet({list(self.members)}" + (f", sums={list(self.sums)})" if self.sums else ")")
 
     @property
     def dimension(self) -> int:
@@ -131,11 +150,12 @@ class MultiIndexSet:
 
     @cached_property
     def orders(self) -> tuple[int, ...]:
-        """Number of members of every order 0, 1, ..."""
-        return tuple(sum(sum(index) == order for index in self.members) for order in range(self.order + 1))
+        """Number of rows of every order 0, 1, ..."""
+        rows = {row: sum(index) for index, row in self.position.items()}
+        return tuple(list(rows.values()).count(order) for order in range(self.order + 1))
 
     def locate(self, index: MultiIndex) -> tuple[int, int]:
-        """The order of ``index``, and its row among the members of that order."""
+        """The order of ``index``, and its row among the rows of that order."""
         order = sum(index)
         return order, self.position[index] - sum(self.orders[:order])
 

@@ -47,7 +47,7 @@ class JetTensor:
         return cls(blocks, indices)
 
     def partial(self, index: MultiIndex) -> Tensor:
-        """The partial derivative ``index``, of the shape of the value."""
+        """The partial derivative ``index``, or the sum that it belongs to, of the shape of the value."""
         order, row = self.indices.locate(index)
         block = self.blocks[order]
         return torch.zeros_like(self.value) if block is None else block[row].expand(self.shape)
@@ -239,7 +239,9 @@ def _accumulate(
     """``rows`` plus the products (times ``slope``), each added to its target row of ``size``."""
     if products is None:
         return rows
-    if terms.target is None:
+    if size == 1:
+        products = products.sum(0, keepdim=True)
+    if size == 1 or terms.target is None:
         if slope is None:
             return products if rows is None else rows + products
         return slope * products if rows is None else torch.addcmul(rows, slope, products)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sciml.errors import InputError, nearest
 from sciml.geometry import Domain
-from sciml.jets import Jet, MultiIndex, MultiIndexSet, as_tensor, record
+from sciml.jets import Asked, Jet, MultiIndex, MultiIndexSet, as_tensor, record
 from sciml.jets.backends import coordinates as coordinate_jets
 from sciml.problem.condition import Condition
 from sciml.problem.conditions import Interface
@@ -154,6 +154,15 @@ class Problem:
 
         With a ``derived`` method, the key "derived" holds what that needs.
         """
+        return {key: MultiIndexSet(one.indices, len(self.coordinates)) for key, one in self._asked.items()}
+
+    @cached_property
+    def collapsed_derivatives(self) -> dict[str, MultiIndexSet]:
+        """As ``derivatives``, with one row for derivatives of which all equations use the sum alone, as of a Laplacian."""
+        return {key: MultiIndexSet(one.apart, len(self.coordinates), one.sums) for key, one in self._asked.items()}
+
+    @cached_property
+    def _asked(self) -> dict[str, Asked]:
         generator = torch.Generator().manual_seed(0)
         _ = self._orders  # before the copy below, which then carries it
         problem = self.start()
@@ -177,18 +186,20 @@ class Problem:
         points = self.domain.sample(3, torch.Generator().manual_seed(0))
         asked = self._record(lambda fields: self.start().residuals(fields, points), points)
         return {
-            unknown: tuple(max((index[axis] for index in indices), default=0) for axis in range(len(self.coordinates)))
-            for unknown, indices in zip(self.unknowns, asked, strict=True)
+            unknown: tuple(max((index[axis] for index in one.indices), default=0) for axis in range(len(self.coordinates)))
+            for unknown, one in zip(self.unknowns, asked, strict=True)
         }
 
-    def _record(self, residuals: Any, points: Tensor) -> list[set[MultiIndex]]:
+    def _record(self, residuals: Any, points: Tensor) -> list[Asked]:
         return record(
             lambda jets: residuals(dict(zip(self.unknowns, jets, strict=True))),
             self.coordinates, len(self.unknowns), points[:, 0],
         )  # fmt: skip
 
-    def _trace(self, residuals: Any, points: Tensor) -> MultiIndexSet:
-        return MultiIndexSet(set().union(*self._record(residuals, points)), len(self.coordinates))
+    def _trace(self, residuals: Any, points: Tensor) -> Asked:
+        """What is asked of any unknown."""
+        asked = self._record(residuals, points)
+        return Asked(set().union(*(one.apart for one in asked)), set().union(*(one.sums for one in asked)))
 
     # Validation -------------------------------------------------------------------------------------------------
     def validate(self) -> None:

@@ -79,13 +79,14 @@ class PINN(Solver):
             {name: nn.Parameter(p.to_raw(torch.tensor(p.start))) for name, p in self._coefficients.items()}
         )
         self.to(device=device, dtype=dtype)
-        # Conditions that need the same derivatives share one pass through the network.
-        self._groups: dict[MultiIndexSet, list[str]] = {}
-        for name in self.conditions(problem):
-            self._groups.setdefault(problem.derivatives[name], []).append(name)
         self._fixed = None if self._coefficients else self.conditions(problem)
         self._taylor = derivatives == "taylor"
         self._check_network(try_taylor=derivatives is None)
+        self._derivatives = problem.collapsed_derivatives if self._taylor else problem.derivatives
+        # Conditions that need the same derivatives share one pass through the network.
+        self._groups: dict[MultiIndexSet, list[str]] = {}
+        for name in self.conditions(problem):
+            self._groups.setdefault(self._derivatives[name], []).append(name)
         self._name_terms()
 
     @staticmethod
@@ -105,7 +106,7 @@ class PINN(Solver):
     def residuals(self, batch: Batch) -> dict[str, Tensor]:
         problem = self._bound()
         interior = batch[INTERIOR].coordinates
-        residuals = problem.residuals(self.jets(interior, problem.derivatives[INTERIOR]), interior)
+        residuals = problem.residuals(self.jets(interior, self._derivatives[INTERIOR]), interior)
         return residuals | self._condition_residuals(problem, batch)
 
     def row_jacobian(self, batch: Batch, parameters: Sequence[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -122,7 +123,7 @@ class PINN(Solver):
             sets = [points.coordinates] if points.images is None else [points.coordinates, points.images]
 
             def terms(key: str = key, points: Points = points, sets: list[Tensor] = sets) -> dict[str, Tensor]:
-                jets = self.jets(torch.cat(sets), problem.derivatives[key], expand=True)
+                jets = self.jets(torch.cat(sets), self._derivatives[key], expand=True)
                 fields, *images = _split(jets, [len(points)] * len(sets))
                 if key == INTERIOR:
                     return problem.residuals(fields, points.coordinates)
@@ -226,11 +227,11 @@ class PINN(Solver):
         points = {name: c.sample(problem, 2, generator) for name, c in self.conditions(problem).items()}
         self.term_points = {}
         interior = problem.domain.sample(2, generator).to(self.device, self.dtype)
-        for term in problem.residuals(self.jets(interior, problem.derivatives[INTERIOR]), interior):
+        for term in problem.residuals(self.jets(interior, self._derivatives[INTERIOR]), interior):
             self.term_points[term] = INTERIOR
         for name, condition in self.conditions(problem).items():
             drawn = points[name].to(self.device, self.dtype)
-            fields = self.jets(drawn.coordinates, problem.derivatives[name])
+            fields = self.jets(drawn.coordinates, self._derivatives[name])
             self.term_points |= dict.fromkeys(condition.residuals(problem, fields, drawn, fields), name)
         self.term_kinds = {t: "equation" if key == INTERIOR else "condition" for t, key in self.term_points.items()}
 
@@ -239,7 +240,9 @@ def _split(fields: dict[str, Jet], sizes: list[int]) -> list[dict[str, Jet]]:
     """Jets at concatenated points as jets at each of the parts."""
 
     def part(jet: Jet, start: int, stop: int) -> Jet:
-        return Field(jet.names, lambda index: jet.partial(index)[start:stop])
+        return Field(
+            jet.names, lambda index: jet.partial(index)[start:stop], lambda group: jet.partial_sum(group)[start:stop]
+        )
 
     if len(sizes) == 1:
         return [fields]

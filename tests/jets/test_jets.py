@@ -146,7 +146,60 @@ def test_every_partial_is_computed_once():
 def test_tracing_records_exactly_what_is_asked():
     like = torch.zeros(3, dtype=torch.float64)
     asked = record(lambda jets: ((jets[0] * jets[1].x).y + torch.sin(jets[0].xx)).value, NAMES, 2, like)
-    assert asked == [{(0, 0), (0, 1), (2, 0)}, {(1, 0), (1, 1)}]
+    assert [one.apart for one in asked] == [{(0, 0), (0, 1), (2, 0)}, {(1, 0), (1, 1)}]
+    assert not any(one.sums for one in asked)
+
+
+def test_tracing_sees_that_only_a_sum_is_used():
+    like = torch.zeros(3, dtype=torch.float64)
+
+    def equation(jets):
+        laplacian = jets[0].xx + jets[0].yy
+        return (laplacian - (2.0 * laplacian).x + jets[0].x + jets[0] + jets[0].y).value
+
+    (asked,) = record(equation, NAMES, 1, like)
+    assert asked.apart == {(1, 0), (0, 0), (0, 1)}
+    assert asked.sums == {((0, 2), (2, 0)), ((1, 2), (3, 0))}
+    (other,) = record(lambda jets: (jets[0].xx + 2.0 * jets[0].yy).value, NAMES, 1, like)
+    assert other.apart == {(2, 0), (0, 2)} and not other.sums
+
+
+LAPLACIAN = ((0, 2), (2, 0))
+
+
+def test_a_sum_shares_one_row_unless_its_parts_are_needed():
+    assert MultiIndexSet([(1, 1)], 2, [LAPLACIAN]).orders == (1, 2, 2)
+    assert MultiIndexSet([(2, 0)], 2, [LAPLACIAN]).orders == (1, 2, 2)
+    assert MultiIndexSet([(2, 1)], 2, [LAPLACIAN]).orders == (1, 2, 3, 1)
+    indices = MultiIndexSet([], 2, [LAPLACIAN])
+    assert indices.orders == (1, 2, 1) and (2, 0) not in indices and (1, 0) in indices
+    assert pickle.loads(pickle.dumps(indices)) is indices
+    (jet,) = taylor(lambda p: torch.sin(p[..., 0:1]), points(), NAMES, indices)
+    with pytest.raises(KeyError, match="was not computed"):
+        jet.xx.value  # noqa: B018
+
+
+BIHARMONIC = ((0, 4), (2, 2), (4, 0))
+
+
+@pytest.mark.parametrize("sums", [[LAPLACIAN], [((0, 3), (2, 1)), ((1, 2), (3, 0))], [BIHARMONIC]])
+def test_collapsed_sums_equal_the_sum_of_derivatives(sums):
+    net, x = network(nn.Tanh()), points()
+    weight = torch.rand(2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+    def function(p):  # every rule: linear layers, activations, products, quotients
+        gate = torch.sigmoid(p @ weight)
+        return net(p) * gate[..., 0:1] / (1 + p[..., 1:2] ** 2)
+
+    collapsed, apart = MultiIndexSet([], 2, sums), MultiIndexSet([index for group in sums for index in group], 2)
+    assert sum(collapsed.orders) < sum(apart.orders)
+    left, right = taylor(function, x, NAMES, collapsed), taylor(function, x, NAMES, apart)
+    for group in sums:
+        for a, b in zip(left, right, strict=True):
+            torch.testing.assert_close(a.partial_sum(group), b.partial_sum(group), rtol=1e-12, atol=1e-12)
+    squares = [sum(jet.partial_sum(group).square().sum() for jet in jets for group in sums) for jets in (left, right)]
+    for a, b in zip(*(torch.autograd.grad(total, list(net.parameters())) for total in squares), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
 
 
 def test_taylor_supports_the_arithmetic_of_networks():

@@ -58,7 +58,7 @@ def _trace(problem: Problem, key: str, points: Points) -> Group:
         found.update(Group(key, (), ()).evaluate(problem, dict(zip(problem.unknowns, jets, strict=True)), points))
 
     asked = record(evaluate, problem.coordinates, len(problem.unknowns), points.coordinates[:, 0])
-    entries = [(name, index) for name, indices in zip(problem.unknowns, asked, strict=True) for index in sorted(indices)]
+    entries = [(name, index) for name, one in zip(problem.unknowns, asked, strict=True) for index in sorted(one.indices)]
     return Group(key, tuple(found), tuple(entries))
 
 
