@@ -108,7 +108,7 @@ class _DampedSystem:
     def __init__(self, r: Tensor, j: Tensor) -> None:
         self.r, self.j = r, j
         self._primal = j.shape[1] <= j.shape[0]
-        self._gram = j.mT @ j if self._primal else j @ j.mT
+        self._gram = _gram(j if self._primal else j.mT)
         self._diagonal = self._gram.diagonal().clone()
         self._factor = self._gram
 
@@ -122,6 +122,17 @@ class _DampedSystem:
         if self._primal:
             return -torch.cholesky_solve(self.j.mT @ v.unsqueeze(1), self._factor).squeeze(1)
         return -self.j.mT @ torch.cholesky_solve(v.unsqueeze(1), self._factor).squeeze(1)
+
+
+def _gram(j: Tensor) -> Tensor:
+    """J^T J, of which only the blocks on and above the diagonal are multiplied: five eighths of the work."""
+    gram, start = j.new_empty(j.shape[1], j.shape[1]), 0
+    for block in j.split(-(-j.shape[1] // 4), dim=1):
+        end = start + block.shape[1]
+        gram[start:end, start:] = block.mT @ j[:, start:]
+        gram[end:, start:end] = gram[start:end, end:].mT
+        start = end
+    return gram
 
 
 def linearised_residual(objective: Objective) -> tuple[Tensor, Tensor]:
