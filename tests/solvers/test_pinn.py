@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -175,3 +176,26 @@ def test_a_budget_of_steps_is_the_number_of_steps(steps):
 
     result = pinn(problems.Heat(), steps=steps, progress=False, points=50, width=5, depth=1)
     assert result.steps == steps
+
+
+def test_fast_transport_starts_with_features_as_fine_in_time():
+    from sciml.recipes.pinn import refine_in_time
+
+    def first(problem):
+        drawn = torch.Generator().manual_seed(0)
+        solver = PINN(problem, generator=drawn, network_options={"width": 300, "depth": 2})
+        before = copy.deepcopy(solver.network.layers[0])
+        refine_in_time(solver, drawn)
+        return before, solver.network.layers[0]
+
+    before, after = first(
+        problems.Convection(beta=30.0)
+    )  # 30 radians pass a place in the unit of time, t varies from -1/2 to 1/2
+    torch.testing.assert_close(after.weight[:, 2], 15 * before.weight[:, 2], rtol=1e-3, atol=0.0)
+    torch.testing.assert_close(after.weight[:, :2], before.weight[:, :2])
+    centres = -after.bias / after.weight[:, 2]
+    assert centres.min() < -1.5 and centres.max() > 1.5 and centres.abs().max() < math.sqrt(3) + 1e-9
+    for slow in (problems.Convection(beta=1.0), problems.Burgers(), problems.Helmholtz(), problems.Heat()):
+        before, after = first(slow)
+        torch.testing.assert_close(after.weight, before.weight)
+        torch.testing.assert_close(after.bias, before.bias)
