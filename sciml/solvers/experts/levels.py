@@ -16,11 +16,11 @@ from sciml.solvers.experts import verify
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.expansion import Expansion
 from sciml.solvers.experts.fit import fit
-from sciml.solvers.experts.linearise import is_linear
 from sciml.solvers.experts.march import march
 from sciml.solvers.experts.passes import Clock, OutOfTime, Pass
 from sciml.solvers.experts.steady import refine
 from sciml.solvers.experts.tiling import Tiling
+from sciml.solvers.linearise import is_linear
 
 # (degree, tolerance) of one pass after another, by the number of coordinates
 LEVELS = {

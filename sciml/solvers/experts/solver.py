@@ -15,8 +15,8 @@ from sciml.solvers.experts import levels
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.expansion import Expansion
-from sciml.solvers.experts.linearise import fields_of
 from sciml.solvers.experts.singular import singular
+from sciml.solvers.linearise import fields_of
 from sciml.solvers.solver import Batch, Solver
 
 

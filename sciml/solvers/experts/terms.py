@@ -19,8 +19,8 @@ from sciml.jets import MultiIndexSet
 from sciml.problem import Problem
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
-from sciml.solvers.experts.linearise import Residuals, bound, equations_at, fields_of, linearise
 from sciml.solvers.experts.singular import Singular
+from sciml.solvers.linearise import Residuals, bound, equations_at, fields_of, linearise
 
 
 class State(NamedTuple):
