@@ -37,6 +37,14 @@ class State(NamedTuple):
         return State(self.coefficients + length * change.coefficients, self.shared + length * change.shared)
 
 
+class Solved(NamedTuple):
+    """What Gauss-Newton found, after how many iterations, and whether they settled."""
+
+    state: State
+    iterations: int
+    settled: bool
+
+
 @dataclass(frozen=True)
 class Block:
     """Rows of some experts; unused ones are zero.

@@ -35,7 +35,7 @@ CASES = {
 def solutions() -> dict[str, dict[str, torch.Tensor]]:
     found = {}
     for name, (problem, target) in CASES.items():
-        result = experts(problem, target=target, progress=False)
+        result = experts(problem, target=target, seconds=1e6, progress=False)
         points = problem.domain.sample(200, torch.Generator().manual_seed(0))
         parameters = torch.tensor(list(result.solution.parameters.values()), dtype=torch.float64)
         found[name] = {**result.solver.fields(points), "parameters": parameters}
@@ -52,6 +52,11 @@ def grids() -> dict[str, torch.Tensor]:
     return {"rows": torch.tensor(rows), "found": found.coefficients, "residual": torch.tensor(system.residual(found))}
 
 
+def heat(**options) -> torch.Tensor:
+    result = experts(Heat(), target=1e-4, seconds=1e6, progress=False, **options)
+    return result.solver.fields(Heat.domain.sample(200, torch.Generator().manual_seed(0)))["u"]
+
+
 def estimate() -> float:
     return estimate_error(Heat(), Disturbed(Heat(), 1e-2), seconds=0.0)["u"]
 
@@ -60,7 +65,9 @@ def work(folder: Path) -> None:
     """What every process does, apart from an estimate that one of them asks for."""
     with distributed.process_group(torch.device("cpu")):
         found = {"solutions": solutions(), "grid": grids(), "estimate": estimate() if parallel.rank() == 1 else None}
-        torch.save(found, folder / f"{parallel.rank()}.pt")
+        experts(Heat(), steps=1, progress=False, folder=folder)
+        torch.distributed.barrier()  # until the main process has written
+        torch.save(found | {"resumed": heat(resume=folder)}, folder / f"{parallel.rank()}.pt")
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +99,11 @@ def test_every_process_holds_its_share_of_the_rows(outcomes):
 
 def test_an_estimate_may_be_asked_for_by_a_single_process(outcomes):
     assert outcomes[1]["estimate"] == pytest.approx(estimate(), rel=1e-9)
+
+
+def test_processes_go_on_together_from_a_journal(outcomes):
+    for outcome in outcomes:
+        assert (outcome["resumed"] - heat()).norm() <= 1e-10 * heat().norm()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
