@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from sciml.errors import InputError
 from sciml.solvers.experts import parallel
@@ -96,7 +97,8 @@ class Journal:
             return
         from safetensors.torch import save
 
-        tensors, facts = {}, []
+        tensors: dict[str, Tensor] = {}
+        facts = []
         for place, (boxes, degree, solved, seconds) in enumerate(self._new):
             parts = {"low": boxes.low, "high": boxes.high, **solved.state._asdict()}
             tensors |= {f"{place}.{name}": part.detach().cpu().contiguous().clone() for name, part in parts.items()}
