@@ -30,6 +30,9 @@ class NavierStokesVorticity(Problem):
     On (x, y) in [0, length]^2, periodic, t in [0, duration]. The velocity is u = psi_y, v = -psi_x with the stream
     function psi, lap psi = -w, determined up to a constant. The initial vorticity is random and of mean zero.
 
+    With psi, all but w follows from w on a grid: see ``eliminate``. The families of ``problems.turbulence`` are the same
+    equations in the velocity itself, which their data hold.
+
     Args:
         viscosity: the inverse Reynolds number in units of the period and the initial vorticity.
         seed: of the random initial vorticity.

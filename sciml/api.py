@@ -54,7 +54,8 @@ def solve(
         options: of the solver.
 
     Raises:
-        InputError: any argument that cannot be used, before anything is computed.
+        InputError: any argument that cannot be used, before anything is computed; a finished run that is resumed without
+            a larger budget.
         DivergenceError: no finite solution was reached.
     """
     recipe = get_solver(solver)
@@ -83,6 +84,8 @@ def solve(
         **options,
     )
     if main and target is not None:
+        if target == continued:
+            run.go_on(target, result, configuration)
         run.finish(target, result, configuration)
     return result.solution
 

@@ -101,6 +101,13 @@ def get_problem(specification: str, settings: Mapping[str, Any] | None = None) -
     return build(kind, settings or {})
 
 
+def get_family(specification: str, settings: Mapping[str, Any] | None = None) -> Problem:
+    """As ``get_problem``, but an unknown name is answered with the nearest families of data."""
+    if ".py" not in specification and specification not in problems():
+        _get("family of data", specification, families(), " (or give your own as FILE.py:ClassName)")
+    return get_problem(specification, settings)
+
+
 def describe(problem: Problem) -> dict[str, Any]:
     """What ``get_problem`` rebuilds ``problem`` from: ``name``, ``settings`` and, where it cannot, ``not_recorded``."""
     kind = type(problem)

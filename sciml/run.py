@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -45,6 +46,21 @@ def checkpoint_of(folder: Path, configuration: Mapping[str, Any]) -> Path:
     return io.writable_folder(folder) / "checkpoint"
 
 
+def go_on(folder: Path, result: Result, configuration: Mapping[str, Any]) -> None:
+    """Record in ``folder`` that the run there was continued.
+
+    Raises:
+        InputError: it took no step more than ``metrics.json`` says: it was finished.
+    """
+    path = folder / "metrics.json"
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")).get("steps") == result.steps:
+        raise InputError(
+            f"the run in {str(folder)!r} was finished and stays as it is ({result.stop_reason}); "
+            "more seconds or steps may take it further"
+        )
+    io.write_toml(folder / "config.toml", io.read_toml(folder / "config.toml") | {"run": configuration["run"]})
+
+
 def facts(result: Result, configuration: Mapping[str, Any]) -> dict[str, Any]:
     """What ``metrics.json`` says of every run, whatever was solved or trained."""
     return {
@@ -71,9 +87,9 @@ def finish(folder: Path, result: Result, configuration: Mapping[str, Any]) -> di
         "choices": dict(getattr(solution.solver, "choices", {})),
     }
     result.history.to_csv(folder / "history.csv")
-    io.write_json(folder / "metrics.json", metrics)
     solution.save(folder)
     _write_report(folder, metrics)
+    io.write_json(folder / "metrics.json", metrics)  # the last one: with it the run is finished
     return metrics
 
 

@@ -19,7 +19,6 @@ def finish(
 ) -> None:
     """Write weights, metrics, history, the prediction of trajectory number ``sample``, pictures and a report."""
     io.save_weights(operator, folder / "weights.safetensors")
-    io.write_json(folder / "metrics.json", metrics)
     history.to_csv(folder / "history.csv")
     computed, true = example(operator, data, sample)
     io.save_dataset(computed, folder / "solution.nc")
@@ -40,3 +39,4 @@ def finish(
         "Versions": metrics["versions"],
     }
     io.write_report(folder / "report.html", f"{metrics['operator']} on {metrics['problem']}", tables, pictures)
+    io.write_json(folder / "metrics.json", metrics)  # the last one: with it the run is finished

@@ -67,7 +67,8 @@ def train(
         settings: of the network (arguments of its class) and of its training (``OperatorTraining``).
 
     Raises:
-        InputError: any argument that cannot be used, before anything is computed.
+        InputError: any argument that cannot be used, before anything is computed; a finished run that is resumed without
+            a larger budget.
         DivergenceError: the very first loss is not finite.
     """
     _check(seconds, epochs, seed)
@@ -93,6 +94,8 @@ def train(
         solver, training, seconds=seconds, epochs=epochs, seed=seed, folder=target, resume=checkpoint,
         progress=interactive() if progress is None else progress, callbacks=callbacks, loggers=loggers,
     )  # fmt: skip
+    if main and target is not None and target == continued:
+        run.go_on(target, result, configuration)
     trained = solver.trained
     if not main:
         return Trained(trained, {}, result.history)

@@ -16,8 +16,11 @@ from sciml.errors import InputError
 from sciml.problem import Problem
 from sciml.solution import Solution
 from sciml.solvers import Experts
+from sciml.solvers.experts.journal import Journal
 from sciml.solvers.experts.passes import Pass
 from sciml.training import History, PhaseReport, distributed
+
+CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,10 @@ class ExpertsResult:
     Attributes:
         solver: holds the expansion.
         history: one row for every solution of the whole problem on the way.
-        stop_reason: "target", "time", "finest level", or "noise" where nothing finer predicts measurements better.
-        steps, seconds: Gauss-Newton iterations and wall-clock time.
+        stop_reason: "target", "time", "finest level", or "noise" where nothing finer predicts measurements better; or how
+            else it ended.
+        steps, seconds: Gauss-Newton iterations, those of unfinished passes included, and wall-clock time; before a
+            resumption too.
         phases: the solve as a single phase.
     """
 
@@ -66,13 +71,13 @@ def experts(
     """Least squares over polynomial experts, refined until the estimated error or the time is reached.
 
     Nothing is drawn at random: every ``seed`` gives the same solution. Under torchrun the processes share the experts.
+    ``folder/checkpoint`` holds every solve on the way, from which a killed or finished run goes on exactly.
 
     Raises:
-        InputError: a resumption or callbacks were asked for; a solve is one piece of seconds rather than hours.
+        InputError: there are callbacks, of which a solve has no steps to call, or ``resume`` has no checkpoint.
     """
-    if resume is not None or callbacks:
-        what = "resume" if resume is not None else "callbacks"
-        raise InputError(f"solver 'experts' takes no {what}; solve again with more seconds, or use solver='pinn'")
+    if callbacks:
+        raise InputError("solver 'experts' takes no callbacks; use loggers, or solver='pinn'")
     began = time.monotonic()
     solver = Experts(problem, device=device)
     history = History()
@@ -90,6 +95,8 @@ def experts(
         row |= {"loss": max(estimate.values()), "experts": len(found.expansion.boxes), "windows": found.windows}
         row |= {f"estimate/{name}": value for name, value in estimate.items()}
         history.append(row)
+        if not journal.fresh:  # an earlier run told of it
+            return
         for logger in loggers:
             logger.log(row, done)
         if console is not None:
@@ -101,8 +108,17 @@ def experts(
     budget = 60.0 if seconds is None and steps is None else seconds
     most = math.inf if steps is None else steps
     with distributed.process_group(solver.device):
-        reason = solver.solve(math.inf if budget is None else budget, target, report, most)
+        journal = Journal(None if folder is None else Path(folder) / CHECKPOINT, _checkpoint(resume))
+        reason = solver.solve(math.inf if budget is None else budget, target, report, most, journal)
     for logger in loggers:
         logger.finish()
-    spent = time.monotonic() - began
+    spent, done = journal.earlier + time.monotonic() - began, journal.iterations
     return ExpertsResult(solver, history, reason, done, spent, [PhaseReport("least squares", done, spent, reason)])
+
+
+def _checkpoint(resume: str | Path | None) -> Path | None:
+    """The folder of the journal in a run's folder, or that itself."""
+    if resume is None:
+        return None
+    inner = Path(resume) / CHECKPOINT
+    return inner if inner.exists() else Path(resume)

@@ -27,7 +27,7 @@ from sciml.problem import Problem
 from sciml.rivals.equations import Equations, check
 from sciml.rivals.rival import Outcome, Rival
 from sciml.solution import Solution
-from sciml.solvers.experts.linearise import is_linear
+from sciml.solvers.linearise import is_linear
 
 COARSEST = 16  # cells along every axis
 GROWTH = {1: 2, 2: 8, 3: 64}  # in time, of elimination by nested dissection on a grid twice as fine

@@ -14,7 +14,7 @@ from sciml.geometry import Domain, Interval, Product
 from sciml.jets import MultiIndexSet
 from sciml.problem import INTERIOR, Condition, Constraint, Dirichlet, Initial, Neumann, Periodic, Points, Problem, Robin
 from sciml.rivals.grid import Grid
-from sciml.solvers.experts.linearise import Residuals, equations_at, linearise, residuals_of
+from sciml.solvers.linearise import Residuals, equations_at, linearise, residuals_of
 
 Boundary = Dirichlet | Neumann | Robin | Constraint
 OnFace = Boundary | Initial

@@ -42,6 +42,10 @@ class Progress(Callback):
         if self._live:
             self._bar.stop()
 
+    def on_fit_start(self, run: Run) -> None:
+        if run.history.rows:  # of the run that is resumed; its next row may be many steps away
+            self._row = run.history.rows[-1]
+
     def on_phase_start(self, run: Run) -> None:
         if self._live:
             self._task = self._bar.add_task(run.phase.name, total=1.0, text="")

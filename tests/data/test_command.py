@@ -60,6 +60,8 @@ def test_a_file_is_not_overwritten(capsys, tmp_path):
     [
         (["data", "helmholtz", "--samples", "1", "--resolution", "8"], "Helmholtz has no random data"),
         (["data", "shear_layer", "--samples", "1", "--resolution", "8"], "did you mean 'shear_layers'"),
+        (["data", "burger", "--samples", "1", "--resolution", "8"], "did you mean 'random_burgers'?"),
+        (["data", "xyz", "--samples", "1", "--resolution", "8"], "'xyz'; choose one of darcy_flow, euler_"),
         ([*SMALL, "--set", "mu=1"], "RandomBurgers has no setting 'mu'"),
         ([*SMALL, "--set", "seed=1"], "give that of the data set as --seed"),
         ([*SMALL, "--device", "nowhere"], "nowhere"),

@@ -145,6 +145,15 @@ def test_without_a_terminal_progress_is_a_few_plain_lines():
     assert not any("\x1b" in line for line in lines)
 
 
+def test_a_resumed_run_shows_the_last_loss_at_once(tmp_path):
+    shorter = [Phase(Adam(1e-2), steps=12)]
+    loss = trainer(shorter, folder=tmp_path, log_every=100).fit(Decay()).history["loss"][-1]
+    stream = io.StringIO()
+    progress = Progress(Console(file=stream, width=200))
+    trainer([Phase(Adam(1e-2), steps=25)], callbacks=[progress], log_every=100).fit(Decay(), resume=tmp_path)
+    assert stream.getvalue().startswith(f"Adam: step 13/25, loss {loss:.2e}")
+
+
 def test_in_a_terminal_progress_is_a_bar():
     with Progress(Console(file=io.StringIO(), force_terminal=True, width=200)) as bar:
         trainer(PHASES, callbacks=[bar]).fit(Decay())

@@ -42,14 +42,14 @@ def command(
     from sciml.data import generate, write_trajectories
     from sciml.errors import InputError
     from sciml.io import writable_folder
-    from sciml.registry import get_problem
+    from sciml.registry import get_family
 
     if out.exists():
         raise InputError(f"--out {out} exists; choose another name or delete it first")
     given = pairs(settings or [], "nu=0.001")
     if "seed" in given:
         raise InputError(f"--set seed={given['seed']} is the seed of a single instance; give that of the data set as --seed")
-    problem = get_problem(family, given)
+    problem = get_family(family, given)
     writable_folder(out.parent)
     begun = time.perf_counter()
     header, batches = generate(

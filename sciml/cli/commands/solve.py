@@ -39,10 +39,10 @@ def command(
     from sciml.training.distributed import rank
 
     request = _request(problem, settings or [])
-    run = request.get("run", {}) if resume is None else read_toml(resume / "config.toml").get("run", {})
+    run = (request if resume is None else read_toml(resume / "config.toml")).get("run", {})
     chosen = solver or request["solver"]["name"]
     seed = run.get("seed", SEED) if seed is None else seed
-    if seconds is None and steps is None and resume is None:
+    if seconds is None and steps is None:
         seconds, steps = run.get("seconds"), run.get("steps")
     instance = api.rebuild(request["problem"])
     folder = out or resume or unused_folder(Path("runs") / f"{name_of(type(instance))}-{chosen}-{seed}")

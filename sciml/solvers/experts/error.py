@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sciml.jets import Field, Jet, MultiIndexSet
 from sciml.problem import INTERIOR, Condition, Points, Problem
+from sciml.solvers.experts import parallel
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.march import march
 from sciml.solvers.experts.passes import Clock, OutOfTime, Pass
@@ -38,10 +39,13 @@ class Evaluator(Protocol):
         """Jets of the unknowns at ``points`` (N, d), with the derivatives ``indices``."""
 
 
+@parallel.alone()
 def estimate_error(
     problem: Problem, evaluator: Evaluator, seconds: float = 10.0, device: torch.device | str = "cpu"
 ) -> dict[str, float]:
     """Relative L2 error of every unknown of a computed solution, without a reference.
+
+    Every process that asks computes it for itself, whether others ask or not.
 
     Args:
         problem: what was solved; its unknown coefficients are taken as fitted.

@@ -10,9 +10,9 @@ from torch import Tensor
 from sciml.problem import Integral, Points, Problem
 from sciml.solvers.experts.basis import Legendre, gauss
 from sciml.solvers.experts.boxes import Boxes
-from sciml.solvers.experts.linearise import linearise, residuals_of
 from sciml.solvers.experts.quadrature import quadrature
 from sciml.solvers.experts.tiling import Tiling
+from sciml.solvers.linearise import linearise, residuals_of
 
 
 @dataclass(frozen=True)

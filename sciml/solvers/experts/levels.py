@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,11 +15,12 @@ from sciml.solvers.experts import verify
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.expansion import Expansion
 from sciml.solvers.experts.fit import fit
-from sciml.solvers.experts.linearise import is_linear
+from sciml.solvers.experts.journal import Journal
 from sciml.solvers.experts.march import march
 from sciml.solvers.experts.passes import Clock, OutOfTime, Pass
 from sciml.solvers.experts.steady import refine
 from sciml.solvers.experts.tiling import Tiling
+from sciml.solvers.linearise import is_linear
 
 # (degree, tolerance) of one pass after another, by the number of coordinates
 LEVELS = {
@@ -32,6 +32,7 @@ SAFETY = 2.0  # of the error estimate
 ROUNDING = 1e-13
 SLOW, SLOWEST = 0.3, 0.8  # ratio of successive differences, above which the later ones count; the largest believed
 COMPARED = 4096  # points at which two passes are compared
+INTERRUPTED = "interrupted by the user"
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,22 @@ class Outcome:
 
 
 def solve(
-    problem: Problem, seconds: float, target: float, device: torch.device, report: Report, most: float = math.inf
-) -> Outcome:
+    problem: Problem, seconds: float, target: float, device: torch.device, report: Report, most: float = math.inf,
+    journal: Journal | None = None,
+) -> Outcome:  # fmt: skip
     """The solution of ``problem`` to the relative error ``target``, or as far as ``seconds`` go.
+
+    Ctrl-C ends it with the last pass, if there is one.
 
     Args:
         report: called with every pass, its error estimates and the seconds spent.
         most: Gauss-Newton iterations after which no pass is begun.
+        journal: of the solves; may know those of an earlier run.
 
     Raises:
         DivergenceError: not even the coarsest pass succeeds.
     """
-    clock = Clock(seconds, device)
+    clock = Clock(seconds, device, journal)
     points = problem.domain.sample(COMPARED, torch.Generator().manual_seed(0), method="sobol", device=device)
     tiling = Tiling(problem, device)
     estimator, verified = Estimator(problem, points), measured(problem)
@@ -71,6 +76,8 @@ def solve(
             clock.binding = True
             count, iterations = count + 1, iterations + found.iterations
             report(found, estimate, clock.spent)
+            if clock.journal.ahead:  # the earlier run went on from here
+                continue
             if iterations >= most:
                 reason = f"step budget of {most:g} reached"
                 break
@@ -87,10 +94,20 @@ def solve(
         if last is None:
             raise
         reason = "the next pass diverged"
+    except KeyboardInterrupt:
+        if last is None:
+            raise
+        reason, verified = INTERRUPTED, True
+    finally:
+        clock.journal.flush()
     assert last is not None
     if not verified and iterations < most and clock.allows(verify.cost(last, lasted)):
-        with contextlib.suppress(OutOfTime):
+        try:
             estimate = estimator.verified(last, verify.verification(problem, tiling, last, clock))
+        except OutOfTime:
+            pass
+        except KeyboardInterrupt:
+            reason = INTERRUPTED
     return Outcome(last, estimate, reason, count)
 
 

@@ -12,6 +12,8 @@ from sciml.solvers.experts import parallel
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.expansion import Expansion
+from sciml.solvers.experts.journal import Journal
+from sciml.solvers.experts.terms import Solved
 
 
 class OutOfTime(Exception):
@@ -48,11 +50,13 @@ class Pass:
 class Clock:
     """Wall-clock seconds since it was made, against a budget that binds once there is something to fall back on.
 
-    Of several processes the main one's clock is everybody's, so that all have to ask together.
+    Of several processes the main one's clock is everybody's, so that all have to ask together. While the journal repeats
+    an earlier run, the clock shows what it showed then, and all that was done fits.
     """
 
-    def __init__(self, seconds: float, device: torch.device | str = "cpu") -> None:
+    def __init__(self, seconds: float, device: torch.device | str = "cpu", journal: Journal | None = None) -> None:
         self.seconds, self.binding, self._device = seconds, False, torch.device(device)
+        self.journal = journal or Journal()
         self._began, self._rate = time.monotonic(), 0.0
 
     @property
@@ -69,12 +73,24 @@ class Clock:
 
     def allows(self, cost: float) -> bool:
         """Whether ``cost`` more seconds fit."""
-        return not self.binding or self.spent + cost <= self.seconds
+        return not self.binding or self.journal.ahead or self.spent + cost <= self.seconds
 
     def check(self, cost: float = 0.0) -> None:
         """Raise OutOfTime where ``cost`` more seconds do not fit."""
         if not self.allows(cost):
             raise OutOfTime
+
+    def recall(self, boxes: Boxes, basis: Legendre) -> Solved | None:
+        """The journal's next solve, None once there are no more."""
+        entry = self.journal.recall(boxes, basis)
+        if entry is None:
+            return None
+        self._began = time.monotonic() - entry.seconds
+        return entry.solved
+
+    def keep(self, boxes: Boxes, basis: Legendre, solved: Solved) -> None:
+        """Enter a solve that just ended in the journal."""
+        self.journal.keep(boxes, basis, solved, self.spent)
 
 
 def _work(boxes: Boxes, basis: Legendre) -> float:

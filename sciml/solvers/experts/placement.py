@@ -25,9 +25,9 @@ from sciml.problem import (
 )
 from sciml.solvers.experts.basis import Legendre, gauss
 from sciml.solvers.experts.boxes import Boxes
-from sciml.solvers.experts.linearise import Residuals, equations_at, residuals_of
 from sciml.solvers.experts.terms import Interior, Measured, Scattered, Term
 from sciml.solvers.experts.tiling import Tiling, normals
+from sciml.solvers.linearise import Residuals, equations_at, residuals_of
 
 OBSERVED = 0.01  # weight of measurements over the equations: they choose among solutions, and do not bend them
 

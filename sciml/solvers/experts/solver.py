@@ -15,8 +15,9 @@ from sciml.solvers.experts import levels
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
 from sciml.solvers.experts.expansion import Expansion
-from sciml.solvers.experts.linearise import fields_of
+from sciml.solvers.experts.journal import Journal
 from sciml.solvers.experts.singular import singular
+from sciml.solvers.linearise import fields_of
 from sciml.solvers.solver import Batch, Solver
 
 
@@ -68,10 +69,14 @@ class Experts(Solver):
         return Expansion(boxes, basis, self.weights, singular=self._singular, amplitudes=self.amplitudes)
 
     def solve(
-        self, seconds: float = 60.0, target: float = 1e-12, report: levels.Report | None = None, most: float = math.inf
-    ) -> str:
-        """Solve to the relative error ``target``, for ``seconds`` or ``most`` iterations; returns why it ended."""
-        outcome = levels.solve(self.problem, seconds, target, self.device, report or (lambda *_: None), most)
+        self, seconds: float = 60.0, target: float = 1e-12, report: levels.Report | None = None, most: float = math.inf,
+        journal: Journal | None = None,
+    ) -> str:  # fmt: skip
+        """Solve to the relative error ``target``, for ``seconds`` or ``most`` iterations; returns why it ended.
+
+        ``report`` is called after every pass. ``journal`` is where solves are kept, and where they are known from.
+        """
+        outcome = levels.solve(self.problem, seconds, target, self.device, report or (lambda *_: None), most, journal)
         found = outcome.last
         self.low, self.high = found.expansion.boxes.low, found.expansion.boxes.high
         self.weights = nn.Parameter(found.expansion.coefficients)

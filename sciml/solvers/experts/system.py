@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -20,22 +21,13 @@ from sciml.solvers.experts.integrals import totals
 from sciml.solvers.experts.passes import Clock
 from sciml.solvers.experts.placement import Evaluate, terms
 from sciml.solvers.experts.skeleton import Skeleton
-from sciml.solvers.experts.terms import Block, Measured, State
+from sciml.solvers.experts.terms import Block, Measured, Solved, State, Term
 from sciml.solvers.experts.tiling import Tiling
 from sciml.solvers.experts.traces import traces
 
 RIDGE = 1e-11  # on the coefficients of boxes with parts where an unknown does not exist: what it does there is left open
 WEIGHT = 10.0  # of conditions and jumps over the equations
 SHORTEST = 1 / 64  # part of a Gauss-Newton step
-
-
-@dataclass(frozen=True)
-class Solved:
-    """What Gauss-Newton found, after how many iterations, and whether they settled."""
-
-    state: State
-    iterations: int
-    settled: bool
 
 
 class Score(NamedTuple):
@@ -52,21 +44,37 @@ class System:
     def __init__(self, problem: Problem, tiling: Tiling, boxes: Boxes, basis: Legendre, before: Evaluate | None = None) -> None:
         self.problem, self.boxes, self.basis, self.singular = problem, boxes, basis, tiling.singular
         self.shape = len(boxes), len(problem.unknowns), len(basis)
-        part = parts(boxes.centre, parallel.size())
-        self.terms = terms(problem, tiling, boxes, basis, WEIGHT, part == parallel.rank(), before)
-        self.measurements = [term for term in self.terms if isinstance(term, Measured)]
-        self._empty, apart = tiling.empty(boxes), tiling.apart(boxes)
-        self._loose = (tiling.cut(boxes) | self._empty.any(1)).nonzero()[:, 0]
+        self._tiling, self._before, self._part = tiling, before, parts(boxes.centre, parallel.size())
+        self._empty = tiling.empty(boxes)
+
+    @cached_property
+    def terms(self) -> list[Term]:
+        """The rows of this process."""
+        mine = self._part == parallel.rank()
+        return terms(self.problem, self._tiling, self.boxes, self.basis, WEIGHT, mine, self._before)
+
+    @cached_property
+    def measurements(self) -> list[Measured]:
+        return [term for term in self.terms if isinstance(term, Measured)]
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
+        """What couples the experts."""
+        problem, tiling, boxes, basis = self.problem, self._tiling, self.boxes, self.basis
         periods = {c.coordinate for c in problem.named_conditions().values() if isinstance(c, Periodic)}
         low, high = problem.domain.bounds
-        coupled = []
+        apart, coupled = tiling.apart(boxes), []
         for axis, name in enumerate(problem.coordinates):
             period = (float(low[axis]), float(high[axis])) if name in periods else None
             found = tiling.clipped(faces(boxes, axis, period))
             if len(found):
                 coupled.append(traces(problem, boxes, found, basis, WEIGHT, apart))
         columns, shared = self.shape[1] * self.shape[2], len(first_shared(problem, tiling))
-        self.skeleton = Skeleton(boxes, columns, coupled, totals(problem, tiling, boxes, basis, WEIGHT), shared, part)
+        return Skeleton(boxes, columns, coupled, totals(problem, tiling, boxes, basis, WEIGHT), shared, self._part)
+
+    @cached_property
+    def _loose(self) -> Tensor:
+        return (self._tiling.cut(self.boxes) | self._empty.any(1)).nonzero()[:, 0]
 
     def residual(self, state: State) -> float:
         """Root of the sum of squares of everything that should vanish."""
@@ -106,10 +114,11 @@ class System:
         Source: Golub, Heath & Wahba, Technometrics 21 (1979) 215; Girard, Numer. Math. 56 (1989) 1, for the trace of the
         derivative of predictions by measurements from one random disturbance of all.
         """
+        still = self.step(state)  # scales the measurements too, in the same way whatever was solved before
         misfits = [term.residuals(state) / term.scale for term in self.measurements]
         generator = torch.Generator().manual_seed(0)
         signs = [(2.0 * torch.randint(2, m.shape, generator=generator) - 1).to(m) for m in misfits]
-        moved, still = self.step(state, signs), self.step(state)
+        moved = self.step(state, signs)
         freedom, number = 0.0, sum(m.numel() for m in misfits)
         for term, sign in zip(self.measurements, signs, strict=True):
             freedom += float((sign * (term.residuals(moved) - term.residuals(still)) / term.scale).sum())
@@ -122,8 +131,18 @@ class System:
         """Gauss-Newton with step halving from ``start``, until a step changes less than ``tolerance`` of the unknowns.
 
         Args:
-            clock: raises OutOfTime when an iteration as long as the last one does not fit into the budget.
+            clock: raises OutOfTime when an iteration as long as the last one does not fit into the budget; its journal
+                may know the outcome.
         """
+        known = None if clock is None else clock.recall(self.boxes, self.basis)
+        if known is not None:
+            return known
+        solved = self._solve(start, linear, tolerance, limit, clock)
+        if clock is not None:
+            clock.keep(self.boxes, self.basis, solved)
+        return solved
+
+    def _solve(self, start: State, linear: bool, tolerance: float, limit: int, clock: Clock | None) -> Solved:
         current, cost = start, 0.0
         if linear:
             found = self.step(current)

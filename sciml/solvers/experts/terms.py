@@ -19,8 +19,8 @@ from sciml.jets import MultiIndexSet
 from sciml.problem import Problem
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
-from sciml.solvers.experts.linearise import Residuals, bound, equations_at, fields_of, linearise
 from sciml.solvers.experts.singular import Singular
+from sciml.solvers.linearise import Residuals, bound, equations_at, fields_of, linearise
 
 
 class State(NamedTuple):
@@ -35,6 +35,14 @@ class State(NamedTuple):
 
     def moved(self, change: State, length: float = 1.0) -> State:
         return State(self.coefficients + length * change.coefficients, self.shared + length * change.shared)
+
+
+class Solved(NamedTuple):
+    """What Gauss-Newton found, after how many iterations, and whether they settled."""
+
+    state: State
+    iterations: int
+    settled: bool
 
 
 @dataclass(frozen=True)

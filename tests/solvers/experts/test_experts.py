@@ -23,6 +23,7 @@ from sciml.solvers.experts.passes import Clock
 from sciml.solvers.experts.singular import Singular
 from sciml.solvers.experts.steady import refine
 from sciml.solvers.experts.tiling import Tiling
+from sciml.training import Callback
 
 
 def solved(problem, target, seconds=1e6):
@@ -153,8 +154,8 @@ def test_residuals_are_small_and_differentiable():
 
 
 def test_the_recipe_says_what_it_cannot_do_and_keeps_its_budget():
-    with pytest.raises(InputError, match="takes no resume"):
-        experts(problems.Heat(), resume="somewhere")
+    with pytest.raises(InputError, match="takes no callbacks"):
+        experts(problems.Heat(), callbacks=[Callback()])
     result = experts(problems.Heat(), steps=1, progress=False)
     assert result.stop_reason == "step budget of 1 reached"
     assert len(result.history.rows) == 1

@@ -11,10 +11,10 @@ from sciml.problem import Observations, Parameter
 from sciml.recipes.experts import experts
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import grid
-from sciml.solvers.experts.linearise import equations_at, linearise
 from sciml.solvers.experts.system import System
 from sciml.solvers.experts.terms import State
 from sciml.solvers.experts.tiling import Tiling
+from sciml.solvers.linearise import equations_at, linearise
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from problems import Burgers, Helmholtz, InverseDiffusion
+from problems import Burgers, Heat, Helmholtz, InverseDiffusion
 from sciml.recipes.experts import experts
 from sciml.solvers.experts import parallel
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import grid
 from sciml.solvers.experts.dissection import parts
+from sciml.solvers.experts.error import estimate_error
 from sciml.solvers.experts.system import System
 from sciml.solvers.experts.terms import State
 from sciml.solvers.experts.tiling import Tiling
 from sciml.training import distributed
+from tests.solvers.experts.test_error import Disturbed
 from tests.solvers.experts.test_integrals import Insulated
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +35,7 @@ CASES = {
 def solutions() -> dict[str, dict[str, torch.Tensor]]:
     found = {}
     for name, (problem, target) in CASES.items():
-        result = experts(problem, target=target, progress=False)
+        result = experts(problem, target=target, seconds=1e6, progress=False)
         points = problem.domain.sample(200, torch.Generator().manual_seed(0))
         parameters = torch.tensor(list(result.solution.parameters.values()), dtype=torch.float64)
         found[name] = {**result.solver.fields(points), "parameters": parameters}
@@ -50,10 +52,22 @@ def grids() -> dict[str, torch.Tensor]:
     return {"rows": torch.tensor(rows), "found": found.coefficients, "residual": torch.tensor(system.residual(found))}
 
 
+def heat(**options) -> torch.Tensor:
+    result = experts(Heat(), target=1e-4, seconds=1e6, progress=False, **options)
+    return result.solver.fields(Heat.domain.sample(200, torch.Generator().manual_seed(0)))["u"]
+
+
+def estimate() -> float:
+    return estimate_error(Heat(), Disturbed(Heat(), 1e-2), seconds=0.0)["u"]
+
+
 def work(folder: Path) -> None:
-    """What every process does."""
+    """What every process does, apart from an estimate that one of them asks for."""
     with distributed.process_group(torch.device("cpu")):
-        torch.save({"solutions": solutions(), "grid": grids()}, folder / f"{parallel.rank()}.pt")
+        found = {"solutions": solutions(), "grid": grids(), "estimate": estimate() if parallel.rank() == 1 else None}
+        experts(Heat(), steps=1, progress=False, folder=folder)
+        torch.distributed.barrier()  # until the main process has written
+        torch.save(found | {"resumed": heat(resume=folder)}, folder / f"{parallel.rank()}.pt")
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +95,15 @@ def test_every_process_holds_its_share_of_the_rows(outcomes):
     for outcome in outcomes:
         assert (outcome["grid"]["found"] - single["found"]).norm() < 1e-10 * single["found"].norm()
         torch.testing.assert_close(outcome["grid"]["residual"], single["residual"], rtol=1e-9, atol=0)
+
+
+def test_an_estimate_may_be_asked_for_by_a_single_process(outcomes):
+    assert outcomes[1]["estimate"] == pytest.approx(estimate(), rel=1e-9)
+
+
+def test_processes_go_on_together_from_a_journal(outcomes):
+    for outcome in outcomes:
+        assert (outcome["resumed"] - heat()).norm() <= 1e-10 * heat().norm()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])

@@ -12,10 +12,10 @@ from sciml.solvers.experts.basis import Legendre, gauss, legendre
 from sciml.solvers.experts.boxes import Boxes, faces, grid
 from sciml.solvers.experts.dissection import dissection
 from sciml.solvers.experts.expansion import Expansion, project
-from sciml.solvers.experts.linearise import equations_at, is_linear, linearise
 from sciml.solvers.experts.system import System
 from sciml.solvers.experts.terms import State
 from sciml.solvers.experts.tiling import Tiling
+from sciml.solvers.linearise import equations_at, is_linear, linearise
 
 
 def line(*values):
