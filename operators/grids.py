@@ -42,10 +42,13 @@ def check_fields(x: Tensor, channels: int, dimensions: int, smallest: int) -> No
         )
 
 
-def lead_time(time: Tensor | None, x: Tensor) -> Tensor:
-    """The lead time as a column (B, 1) in the precision of ``x``; None stands for one. InputError unless it is (B,)."""
-    if time is None:
-        return x.new_ones(x.shape[0], 1)
+def lead_time(time: Tensor | float | None, x: Tensor) -> Tensor:
+    """The lead time as a column (B, 1) in the precision of ``x``; None stands for one. InputError unless it is (B,) or one
+    number for all samples."""
+    if not isinstance(time, Tensor):
+        return x.new_full((x.shape[0], 1), 1.0 if time is None else time)
+    if time.ndim == 0:
+        time = time.expand(x.shape[0])
     if time.shape != x.shape[:1]:
         raise InputError(f"time has shape {tuple(time.shape)}, expected one lead time a sample: ({x.shape[0]},)")
     return time.to(x)[:, None]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def solve(
-    problem: Problem,
+    problem: Problem | str,
     solver: str = "pinn",
     *,
     seconds: float | None = None,
@@ -41,7 +41,7 @@ def solve(
     """Solve ``problem``.
 
     Args:
-        problem: a declared problem.
+        problem: a declared problem, or the name of a registered one.
         solver: name of a registered solver.
         seconds, steps: budget in wall-clock seconds or in optimiser steps; the solver's own when neither is given.
         seed: of everything that is drawn at random.
@@ -59,6 +59,8 @@ def solve(
         DivergenceError: no finite solution was reached.
     """
     recipe = get_solver(solver)
+    if isinstance(problem, str):
+        problem = get_problem(problem)
     _check(problem, solver, recipe, seconds, steps, seed, options)
     place = choose_device(device)
     configuration = _configuration(problem, solver, options) | {
@@ -107,6 +109,8 @@ def load(folder: str | Path, problem: Problem | None = None) -> Solution:
         name, rebuilt = solver["name"], solver["configuration"]
     except KeyError as error:
         raise InputError(f"{folder} holds no finished solution: config.toml has no {error}") from None
+    if name == "operator":
+        raise InputError(f"{folder} holds a trained operator; use sciml.load_operator")
     if problem is None:
         problem = rebuild(described)
     evaluator = get_solver(name).solver.from_configuration(problem, rebuilt)  # type: ignore[attr-defined]
@@ -134,7 +138,8 @@ def _check(
     from sciml.problem import Problem
 
     if not isinstance(problem, Problem):
-        raise InputError(f"problem must be an instance of a sciml.Problem, got {problem!r}")
+        hint = f"; write {problem.__name__}()" if isinstance(problem, type) else ""
+        raise InputError(f"problem must be an instance of a sciml.Problem, got {problem!r}{hint}")
     for name in options:
         if name not in recipe.options:
             raise InputError(f"solver {solver!r} has no option {name!r}; {nearest(name, recipe.options)}")

@@ -135,6 +135,8 @@ def snake_case(name: str) -> str:
 
 
 def _get(kind: str, name: str, found: Mapping[str, Any], hint: str = "") -> Any:
+    if not isinstance(name, str):
+        raise InputError(f"{kind} must be given by its name, got {type(name).__name__}")
     if name not in found:
         raise InputError(f"there is no {kind} {name!r}; {nearest(name, found)}{hint}")
     return found[name]
@@ -168,15 +170,14 @@ def _from_file(specification: str) -> type[Problem]:
     path = Path(file)
     if not path.is_file():
         raise InputError(f"there is no file {file!r}; give a problem of your own as FILE.py:ClassName")
-    classes = {
-        name: item for name, item in vars(_execute(path)).items() if isinstance(item, type) and item is not Problem
-    }
-    candidates = [key for key, item in classes.items() if issubclass(item, Problem)]
+    module = _execute(path)
+    classes = {key: item for key, item in vars(module).items() if isinstance(item, type) and item is not Problem}
+    own = [k for k, item in classes.items() if issubclass(item, Problem) and item.__module__ == module.__name__]
     if not name:
-        raise InputError(f"name the class in {file} too, as in {file}:{(candidates or ['ClassName'])[0]}")
+        raise InputError(f"name the class in {file} too, as in {file}:{(own or ['ClassName'])[0]}")
     if name not in classes:
-        raise InputError(f"{file} has no class {name!r}; {nearest(name, candidates)}")
-    if name not in candidates:
+        raise InputError(f"{file} has no class {name!r}; {nearest(name, own)}")
+    if not issubclass(classes[name], Problem):
         raise InputError(f"{name} in {file} is not a problem; declare it as class {name}(sciml.Problem)")
     return classes[name]
 

@@ -63,7 +63,7 @@ class Solution:
         Raises:
             InputError: ``points`` of another shape, or outside the domain.
         """
-        tensor = points if isinstance(points, Tensor) else torch.as_tensor(np.asarray(points))
+        tensor = points if isinstance(points, Tensor) else _as_tensor(points)
         floating = tensor if tensor.is_floating_point() else tensor.to(torch.float64)
         names = self.problem.coordinates
         if tensor.ndim != 2 or tensor.shape[1] != len(names):
@@ -148,7 +148,11 @@ class Solution:
 
         figure = plot_fields(*self._pair(n), time=self.problem.time)
         if path is not None:
-            figure.savefig(path)
+            io.writable_folder(Path(path).parent)
+            try:
+                figure.savefig(path)
+            except ValueError as error:  # an unknown suffix
+                raise InputError(f"{str(path)!r} cannot be written: {error}") from error
         return figure
 
     def save(self, folder: str | Path) -> Path:
@@ -240,9 +244,15 @@ class Solution:
         return result
 
     def _exact(self, points: Tensor) -> dict[str, np.ndarray]:
-        true = self.problem.exact(*points.unbind(-1))  # type: ignore[attr-defined]
-        fields = {name: torch.as_tensor(value).detach().expand(len(points)) for name, value in true.items()}
+        fields = {name: value.detach() for name, value in self.problem.exact_fields(points).items()}
         return {name: value.numpy() for name, value in self._where_present(points, fields).items()}
+
+
+def _as_tensor(points: Any) -> Tensor:
+    try:
+        return torch.as_tensor(np.ascontiguousarray(points))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"points must be an array of numbers (N, d): {error}") from error
 
 
 def _offers(problem: Problem, name: str) -> bool:

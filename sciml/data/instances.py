@@ -56,7 +56,9 @@ def generate(
             f"{type(problem).__name__} has no random data to draw instances from; `sciml list data` shows the families, and a "
             "problem of your own becomes one as a subclass of sciml.RandomProblem"
         )
-    numbers = {"samples": (samples, 1), "resolution": (resolution, 4), "times": (times, 2), "refine": (refine, 1)}
+    numbers = {
+        "samples": (samples, 1), "resolution": (resolution, 4), "times": (times, 2), "refine": (refine, 1), "seed": (seed, 0),
+    }  # fmt: skip
     for name, (value, least) in numbers.items():
         if value < least:
             raise InputError(f"{name} must be at least {least}, got {value}")

@@ -287,13 +287,23 @@ class Domain(ABC):
     def _selected(self, on: str | Iterable[str] | None) -> frozenset[str] | None:
         if on is None:
             return None
-        chosen = frozenset((on,) if isinstance(on, str) else on)
+        chosen = frozenset(self._canonical(name) for name in ((on,) if isinstance(on, str) else on))
         if not chosen:
             raise InputError("on is empty: name at least one boundary piece, or leave it out for the whole boundary")
         for name in sorted(chosen, key=str):
             if name not in self.boundary_names:
                 raise InputError(self._unknown(name))
         return chosen
+
+    def _canonical(self, name: str) -> str:
+        """``name``, an end such as "x=1.0" as it is called here, "x=1"."""
+        coordinate, equals, value = str(name).partition("=")
+        if name in self.boundary_names or not equals:
+            return name
+        try:
+            return f"{coordinate}={float(value) + 0.0:.6g}"
+        except ValueError:
+            return name
 
     def _unknown(self, name: str) -> str:
         return f"on={name!r} is no boundary piece of {self!r}; {nearest(str(name), self.boundary_names)}"

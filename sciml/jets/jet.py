@@ -63,7 +63,7 @@ class Jet(ABC):
         """
         for name in names:
             if name not in self.names:
-                raise InputError(f"{name!r} is not a coordinate; {nearest(name, self.names)}")
+                raise InputError(f"{name!r} is not a coordinate; {nearest(str(name), self.names)}")
         return Derivative(self, tuple(names.count(name) for name in self.names))
 
     def __getattr__(self, attribute: str) -> Any:

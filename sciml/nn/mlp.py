@@ -121,7 +121,7 @@ class ModifiedMLP(nn.Module):
 
 
 def check_sizes(**sizes: int) -> None:
-    """Raises InputError for a size below 1."""
+    """Raises InputError for a size that is no whole number or below 1."""
     for name, size in sizes.items():
-        if size < 1:
-            raise InputError(f"{name} must be at least 1, got {size}")
+        if not isinstance(size, int) or size < 1:
+            raise InputError(f"{name} must be a whole number of at least 1, got {size!r}")

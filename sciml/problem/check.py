@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sciml.errors import InputError
 from sciml.jets import Jet, autograd
-from sciml.problem.problem import INTERIOR, Problem, sample_batch
+from sciml.problem.problem import INTERIOR, Problem, blamed, sample_batch
 
 
 def check_problem(problem: Problem, n: int = 256, tolerance: float = 1e-8, seed: int = 0) -> dict[str, float]:
@@ -36,6 +36,9 @@ def check_problem(problem: Problem, n: int = 256, tolerance: float = 1e-8, seed:
             "give them their true values before checking its exact solution"
         )
     generator = torch.Generator().manual_seed(seed)
+    missing = set(problem.unknowns) - problem.exact_fields(problem.domain.sample(3, generator)).keys()
+    if missing:
+        raise InputError(f"{type(problem).__name__}.exact does not return {sorted(missing)}; every unknown is checked")
     conditions = problem.named_conditions()
     batch = sample_batch(problem, conditions, dict.fromkeys([INTERIOR, *conditions], n), generator)
     worst: dict[str, float] = {}
@@ -63,7 +66,9 @@ def exact_jets(problem: Problem, points: Tensor) -> dict[str, Jet]:
     """Jets of ``problem.exact`` by automatic differentiation, at ``points`` (N, d)."""
 
     def function(x: Tensor) -> Tensor:
-        values = problem.exact(*x.unbind(-1))  # type: ignore[attr-defined]
-        return torch.stack([values[unknown].expand(len(x)) for unknown in problem.unknowns], dim=-1)
+        values = problem.exact_fields(x)
+        return torch.stack([values[unknown] for unknown in problem.unknowns], dim=-1)
 
-    return dict(zip(problem.unknowns, autograd(function, points, problem.coordinates), strict=True))
+    with blamed(f"{type(problem).__name__}.exact", "write it with functions of torch, which can be differentiated"):
+        jets = autograd(function, points, problem.coordinates)
+    return dict(zip(problem.unknowns, jets, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -76,8 +77,8 @@ def evaluate(value: Value, names: Sequence[str], coordinates: Tensor, what: str)
         InputError: the function names something that is no coordinate, or returns another shape than (N,).
     """
     if not callable(value):
-        if isinstance(value, Tensor) and value.ndim:
-            raise InputError(f"{what}: give a number or a function of the coordinates, not a tensor of values")
+        if getattr(value, "ndim", 0) or not isinstance(value, Tensor | Real):
+            raise InputError(f"{what} must be a number or a function of the coordinates, got {type(value).__name__}")
         return value
     known = dict(zip(names, coordinates.unbind(-1), strict=True))
     result = value(**{name: known[name] for name in signature(value, known, what)})
@@ -92,7 +93,13 @@ def evaluate(value: Value, names: Sequence[str], coordinates: Tensor, what: str)
 
 
 def signature(function: Callable[..., Any], known: Mapping[str, Any], what: str) -> list[str]:
-    names = list(inspect.signature(function).parameters)
+    try:
+        taken = inspect.signature(function).parameters.values()
+    except ValueError:  # built-in functions have none
+        raise InputError(f"{what} does not name its arguments; wrap it, as in lambda x: torch.sin(x)") from None
+    variadic = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    # arguments with a default are the function's own, as in lambda x, k=k: ...
+    names = [p.name for p in taken if p.kind not in variadic and (p.default is p.empty or p.name in known)]
     for name in names:
         if name not in known:
             raise InputError(f"{what} asks for {name!r}, which is not available there; {nearest(name, known)}")

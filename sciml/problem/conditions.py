@@ -187,6 +187,8 @@ class Observations(Condition):
 class Integral(Condition):
     """The integral of an unknown over space is given, ``Integral(p=0.0)``; at every time when there is one.
 
+    A value is a number or a function of the time by name.
+
     Gauss-Legendre quadrature on the bounding box of space, exact for smooth fields on boxes.
     """
 
@@ -194,7 +196,7 @@ class Integral(Condition):
     _times = 4
     _least_nodes = 12  # an axis
 
-    def __init__(self, **values: float) -> None:
+    def __init__(self, **values: Value) -> None:
         if not values:
             raise InputError("Integral needs at least one unknown, for example Integral(p=0.0)")
         self.values = values
@@ -229,8 +231,12 @@ class Integral(Condition):
     ) -> dict[str, Tensor]:
         assert points.weights is not None and points.rows is not None
         instants, zero = points.rows, points.weights.new_zeros(int(points.rows.max()) + 1)
+        time = [name for name in (problem.time,) if name]
+        times = zero.new_zeros(len(zero), len(time))
+        times[instants] = points.coordinates[:, [problem.coordinates.index(name) for name in time]]
         return {
-            f"{self.kind}_{unknown}": zero.index_add(0, instants, points.weights * fields[unknown].value) - value
+            f"{self.kind}_{unknown}": zero.index_add(0, instants, points.weights * fields[unknown].value)
+            - evaluate(value, time, times, f"Integral({unknown}=...)")
             for unknown, value in self.values.items()
         }
 
@@ -307,7 +313,10 @@ class Interface(Condition):
 
 
 def _finite(values: Any, what: str) -> Tensor:
-    tensor = torch.as_tensor(values, dtype=torch.float64)
+    try:
+        tensor = torch.as_tensor(values, dtype=torch.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} must be an array of numbers: {error}") from error
     if not torch.isfinite(tensor).all():
         raise InputError(f"{what} contains numbers that are not finite; drop these observations")
     return tensor

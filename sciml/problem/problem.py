@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from sciml.errors import InputError, nearest
+from sciml.errors import InputError, SciMLError, nearest
 from sciml.geometry import Domain
 from sciml.jets import Asked, Jet, MultiIndex, MultiIndexSet, as_tensor, record
 from sciml.jets.backends import coordinates as coordinate_jets
@@ -82,6 +83,12 @@ class Problem:
         """Residual vector (N,) of every equation but ``without``, from the jets of the unknowns at ``points`` (N, d)."""
         jets = [fields[unknown] for unknown in self.unknowns]
         declared = self.equations(*jets, *coordinate_jets(self.coordinates, points))
+        if not isinstance(declared, Mapping) or not declared:
+            what = "no residual" if declared is None or isinstance(declared, Mapping) else type(declared).__name__
+            raise InputError(
+                f"{type(self).__name__}.equations returned {what}; it must return residuals by name, for example "
+                "{'heat': u.t - u.xx}"
+            )
         return {name: self._vector(name, residual, points) for name, residual in declared.items() if name not in without}
 
     def derived_fields(self, fields: Mapping[str, Jet], points: Tensor) -> dict[str, Tensor]:
@@ -91,6 +98,25 @@ class Problem:
         jets = [fields[unknown] for unknown in self.unknowns]
         derived = self.derived(*jets, *coordinate_jets(self.coordinates, points))
         return {name: as_tensor(jet, points[:, 0]) for name, jet in derived.items()}
+
+    def exact_fields(self, points: Tensor) -> dict[str, Tensor]:
+        """What ``exact`` declares at ``points`` (N, d), each (N,)."""
+        declared = self.exact(*points.unbind(-1))  # type: ignore[attr-defined]
+        what = f"{type(self).__name__}.exact"
+        if not isinstance(declared, Mapping):
+            raise InputError(f"{what} returned {type(declared).__name__}; it must return fields by name, such as {{'u': ...}}")
+        fields = {}
+        for name, value in declared.items():
+            if name not in self.unknowns and not hasattr(self, "derived"):
+                raise InputError(f"{what} returned {name!r}, which is no unknown; {nearest(str(name), self.unknowns)}")
+            field = torch.as_tensor(value, device=points.device)
+            if field.shape not in ((), points.shape[:1]):
+                raise InputError(
+                    f"{what} returned {name!r} of shape {tuple(field.shape)} for {len(points)} points; "
+                    f"return one number a point, shape ({len(points)},)"
+                )
+            fields[name] = field.expand(len(points))
+        return fields
 
     def _vector(self, name: str, residual: Any, points: Tensor) -> Tensor:
         vector = as_tensor(residual, points[:, 0])
@@ -105,11 +131,17 @@ class Problem:
     def named_conditions(self) -> dict[str, Condition]:
         """The conditions by unique name."""
         named: dict[str, Condition] = {}
-        for condition in self.conditions():
+        declared = self.conditions()
+        if not isinstance(declared, Sequence) or not all(isinstance(condition, Condition) for condition in declared):
+            raise InputError(
+                f"{type(self).__name__}.conditions returned {declared!r}; it must return a list of conditions, "
+                "for example [Dirichlet(u=0.0)]"
+            )
+        for condition in declared:
             if condition.name in named:
                 raise InputError(
                     f"two conditions of {type(self).__name__} are called {condition.name!r}; "
-                    "merge them, or tell them apart with on=..."
+                    "merge them into one, or tell boundary pieces apart with on=..."
                 )
             named[condition.name] = condition
         return named
@@ -227,12 +259,20 @@ class Problem:
             if taken in self.coordinates:
                 raise InputError(f"{name}.coordinates: {taken!r} is an attribute of every jet; rename the coordinate")
         self._check_signature()
-        for condition in self.named_conditions().values():
+        with blamed(f"{name}.equations", "it takes " + ", ".join((*self.unknowns, *self.coordinates))):
+            _ = self._orders
+        with blamed(f"{name}.conditions"):
+            conditions = self.named_conditions()
+        for condition in conditions.values():
             condition.check(self)
         for key in self.gauge:
             if key not in self.unknowns:
                 raise InputError(f"{name}.gauge names {key!r}; {nearest(key, self.unknowns)}")
-        _ = self.derivatives
+        with blamed(f"a condition or a derived field of {name}"):
+            _ = self.derivatives
+        if hasattr(self, "exact"):
+            with blamed(f"{name}.exact", "write it with functions of torch"):
+                self.start().exact_fields(self.domain.sample(3, torch.Generator().manual_seed(0)))
 
     def _check_signature(self) -> None:
         expected = [*self.unknowns, *self.coordinates]
@@ -250,6 +290,18 @@ class Problem:
             raise InputError(
                 f"{type(self).__name__}.equations takes ({', '.join(given)}); its arguments must be {', '.join(expected)}"
             )
+
+
+@contextmanager
+def blamed(what: str, hint: str = "") -> Iterator[None]:
+    """Any error in a user's own function as an InputError that says where."""
+    try:
+        yield
+    except SciMLError:
+        raise
+    except Exception as error:
+        text = f"{what} cannot be evaluated: {type(error).__name__}: {error}"
+        raise InputError(f"{text}; {hint}" if hint else text) from error
 
 
 def sample_batch(

@@ -90,6 +90,30 @@ class MovingAverage(Callback):
             run.solver.update_average(run.step)
 
 
+def operator(
+    problem: Problem,
+    *,
+    seconds: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    device: torch.device | None = None,
+    folder: str | Path | None = None,
+    resume: str | Path | None = None,
+    progress: bool = True,
+    callbacks: Sequence[Any] = (),
+    loggers: Sequence[Any] = (),
+) -> Result:
+    """Neural operator, learnt from many trajectories with `sciml train`; not for a single problem.
+
+    Raises:
+        InputError: always, saying what to do.
+    """
+    raise InputError(
+        f"solver 'operator' learns from many trajectories rather than from {type(problem).__name__} alone: make them "
+        "with `sciml data`, train on them with `sciml train`, or use solver 'pinn'"
+    )
+
+
 def split_settings(operator: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], OperatorTraining]:
     """The settings of the network called ``operator``, and those of its training.
 

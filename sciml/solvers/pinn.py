@@ -157,13 +157,13 @@ class PINN(Solver):
     def error_estimate(self) -> dict[str, float] | None:
         """Relative L2 error of every unknown, from the linearised equation for the error.
 
-        None in more than two dimensions, for problems with measurements (whose noise no solution fits), and where the
-        equation for the error could not be solved.
+        None in more than two dimensions, in time alone, for problems with measurements (whose noise no solution fits),
+        and where the equation for the error could not be solved.
         """
         from sciml.solvers.experts.error import estimate_error
 
         measured = any(isinstance(c, Observations) for c in self.problem.named_conditions().values())
-        if measured or len(self.problem.coordinates) > 2:
+        if measured or len(self.problem.coordinates) > 2 or not self.problem.space:
             return None
         try:
             return estimate_error(self.problem, copy.deepcopy(self).to(torch.float64), device=self.device)

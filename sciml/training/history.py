@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+
+from sciml.errors import InputError, nearest
 
 Row = dict[str, float | str]
 _GROUPS = ("step", "phase", "seconds", "loss", "loss/", "weight/", "error/")
 
 
 class History:
-    """Rows of numbers by column; a column that a row lacks is NaN there.
+    """Rows of numbers by column; a column that a row lacks is NaN there. Iterating gives the rows.
 
     Columns: ``step`` (iterations done), ``phase`` (its name), ``seconds``, ``loss``, ``loss/<term>`` (mean square
     residual or its other power, unweighted), ``weight/<term>`` (mean weight), ``error/<field>`` (relative, where it was
@@ -30,8 +32,17 @@ class History:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
     def __getitem__(self, column: str) -> np.ndarray:
-        """The values of ``column`` (rows,)."""
+        """The values of ``column`` (rows,).
+
+        Raises:
+            InputError: no row has it.
+        """
+        if self.rows and column not in self.columns:
+            raise InputError(f"the history has no column {column!r}; {nearest(str(column), self.columns)}")
         return np.array([row.get(column, math.nan) for row in self.rows])
 
     def append(self, row: Row) -> None:

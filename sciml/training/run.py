@@ -108,13 +108,13 @@ class Run:
         self.converged = None
 
     def limit(self) -> str | None:
-        """Why the phase is over, None while it is not."""
+        """Why the phase is over, None while it is not; no time is so short that it takes not a single step."""
         phase = self.phase
         if self.stop_reason or self.converged:
             return self.stop_reason or self.converged
         if phase.steps is not None and self.phase_step >= phase.steps:
             return f"step budget of {phase.steps} reached"
-        if phase.seconds is not None and self.phase_seconds >= phase.seconds:
+        if phase.seconds is not None and self.phase_seconds >= phase.seconds and self.phase_step:
             return f"time budget of {phase.seconds:g} s reached"
         return None
 
@@ -163,7 +163,7 @@ class Run:
         self.seconds, interrupted = distributed.from_main(known, self.device)
         if interrupted:
             self.stop("interrupted by the user")
-        elif self.budget is not None and self.seconds >= self.budget:
+        elif self.budget is not None and self.seconds >= self.budget and self.step:
             self.stop(f"time budget of {self.budget:g} s reached")
 
     def emit(self, event: str, *arguments: Any) -> None:

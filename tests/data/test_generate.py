@@ -107,6 +107,7 @@ def test_unresolved_fields_are_told_from_resolved_ones():
         (BURGERS, {"resolution": 3}, "resolution must be at least 4, got 3"),
         (BURGERS, {"times": 1}, "times must be at least 2, got 1"),
         (BURGERS, {"refine": 0}, "refine must be at least 1, got 0"),
+        (BURGERS, {"seed": -1}, "seed must be at least 0, got -1"),
         (BURGERS, {"channels": ["v"]}, "RandomBurgers has no field 'v'; choose one of u"),
     ],
 )

@@ -63,6 +63,13 @@ def test_ends_and_sides():
         assert rectangle.boundary_measure(name) == 2
 
 
+@pytest.mark.parametrize("name", ["x=0.0", "x=-0", f"x={math.pi}", "x=3.14159", "x=3.141593"])
+def test_an_end_may_be_written_with_any_digits(name):
+    domain = Interval("x", 0, math.pi) * Time("t", 0, 1)
+    end = math.pi if "3" in name else 0.0
+    assert (domain.sample_boundary(3, generator(), on=name).points[:, 0] == end).all()
+
+
 def test_edges_of_a_polygon_run_from_vertex_to_vertex_in_either_sense():
     for vertices in (L_VERTICES, L_VERTICES[::-1]):
         polygon = Polygon(XY, vertices)

@@ -76,6 +76,8 @@ def test_lead_time_counts_sample_by_sample(build, generator):
         assert not torch.allclose(y[0], y[1])
         torch.testing.assert_close(y[1:2], network(x[:1], torch.tensor([0.5])), rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(y[2:], network(x[:1]), rtol=1e-9, atol=1e-12)
+        for lead in (0.5, torch.tensor(0.5)):
+            torch.testing.assert_close(network(x[:1], lead), y[1:2], rtol=1e-9, atol=1e-12)
 
 
 @every_network

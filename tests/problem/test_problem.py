@@ -129,6 +129,22 @@ def test_integral_condition_is_exact_for_smooth_fields():
     torch.testing.assert_close(residual, 2 / math.pi * torch.exp(-0.1 * math.pi**2 * times))
 
 
+def test_an_integral_may_depend_on_time():
+    def total(t):
+        return 2 / math.pi * torch.exp(-0.1 * math.pi**2 * t)
+
+    problem = with_conditions(Integral(u=total))
+    problem.validate()
+    (residual,) = residuals(problem, Integral(u=total)).values()
+    assert len(residual) > 1 and residual.abs().max() < 1e-10
+
+
+def test_a_function_may_have_arguments_of_its_own():
+    dirichlet = Dirichlet(u=lambda t, k=0.1: torch.exp(-k * t), on="left")
+    (residual,) = residuals(with_conditions(dirichlet), dirichlet).values()
+    assert residual.shape == (16,) and (residual + 0.95).abs().max() < 0.06
+
+
 def test_interface_jumps():
     class TwoPhase(Problem):
         """Radial conduction: u = r^2 inside r < 1/2, v continuous with flux 2 r inside = 4 v_r outside."""
@@ -185,6 +201,14 @@ def undeclared(self, u, x, t):
     return {"heat": u.t - u.yy}
 
 
+def unknown_name(self, u, x, t):
+    return {"heat": u.t - v.xx}  # noqa: F821
+
+
+def counted(self, u, x, t):
+    return {"heat": u.t - u.d("x", 2)}
+
+
 def column(self, u, x, t):
     return {"heat": (u.t - u.xx).unsqueeze(1)}
 
@@ -194,6 +218,10 @@ def column(self, u, x, t):
     [
         ({"equations": swap_arguments}, "its arguments must be u, x, t"),
         ({"equations": undeclared}, "'yy' is not a derivative with respect to the coordinates x, t"),
+        ({"equations": unknown_name}, "equations cannot be evaluated: .*'v' is not defined; it takes u, x, t"),
+        ({"equations": counted}, "2 is not a coordinate"),
+        ({"equations": lambda self, u, x, t: u.t - u.xx}, "must return residuals by name"),
+        ({"equations": lambda self, u, x, t: {}}, "returned no residual"),
         ({"equations": column}, r"has shape \(3, 1\) for 3 points"),
         ({"coordinates": ("t", "x")}, "declare both in the same order"),
         ({"unknowns": "u"}, "must be a tuple of names"),
@@ -202,6 +230,13 @@ def column(self, u, x, t):
         ({"conditions": lambda self: [Dirichlet(v=0)]}, "not an unknown"),
         ({"conditions": lambda self: [Initial(u_x=0)]}, "no unknown or time derivative"),
         ({"conditions": lambda self: [Periodic("t")]}, "not a spatial coordinate"),
+        ({"conditions": lambda self: Dirichlet(u=0)}, "must return a list of conditions"),
+        ({"conditions": lambda self: [Dirichlet(u="0")]}, "must be a number or a function of the coordinates, got str"),
+        ({"conditions": lambda self: [Initial(u=torch.sin)]}, "does not name its arguments"),
+        ({"exact": lambda self, x, t: x}, "exact returned Tensor"),
+        ({"exact": lambda self, x, t: {"v": x}}, "'v', which is no unknown"),
+        ({"exact": lambda self, x, t: {"u": x[:, None]}}, r"of shape \(3, 1\) for 3 points"),
+        ({"exact": lambda self, x, t: {"u": missing}}, "'missing' is not defined"),  # noqa: F821
         ({"conditions": lambda self: [Dirichlet(u=0), Dirichlet(u=1)]}, "two conditions"),
         ({"conditions": lambda self: [Dirichlet(u=lambda x, y: x)]}, "asks for 'y'"),
         ({"conditions": lambda self: [Dirichlet(u=lambda x: x[:, None])]}, r"returned shape \(3, 1\) for 3 points"),
@@ -220,6 +255,7 @@ def test_declaration_errors_name_the_fix(changes, message):
     [
         (lambda: Observations([[0.1, 0.2]], u=[[1.0]]), r"has shape \(1, 1\), expected \(1,\)"),
         (lambda: Observations([[0.1, float("nan")]], u=[1.0]), "not finite"),
+        (lambda: Observations([[0.1, 0.2]], u=lambda x: x), "must be an array of numbers"),
         (lambda: Parameter(-1.0, positive=True), "must be positive"),
         (lambda: Dirichlet(), "at least one unknown"),
         (lambda: Initial(), "at least one unknown"),

@@ -41,6 +41,9 @@ def test_a_mesh_is_cut_and_compared_with_itself(here, capsys):
     assert tomllib.loads((here / "run" / "config.toml").read_text())["problem"]["settings"]["planes"] == 11
     printed = capsys.readouterr().out
     assert "slice iou" in printed and "run" in printed
+    assert (metrics["problem"], metrics["solver"], metrics["seed"], metrics["steps"]) == ("cross_sections", "linear", 0, 0)
+    assert main(["reconstruct", "run/config.toml", "--out", "again"]) == 0
+    assert (here / "again" / "mesh.ply").read_bytes() == (here / "run" / "mesh.ply").read_bytes()
 
 
 def test_the_viewer_needs_nothing_beside_it(here):
@@ -129,6 +132,8 @@ def test_labels_of_a_neural_field(here, quick):
         (["good.csl", "--method", "orxe"], "no method 'orxe'"),
         (["random.csl", "--method", "linear"], "needs parallel planes"),
         (["good.csl", "--reference", "nothing.stl"], "nothing.stl"),
+        (["nothing.toml"], "there is no file 'nothing.toml'"),
+        (["good.csl", "--seed", "-1"], "seed must be a whole number"),
         (["labels.csl", "--reference", "torus.stl"], "holds 2 labels"),
         (["good.csl", "--seconds", "-1"], "seconds must be a positive number"),
         (["good.csl", "--out", "good.csl/run"], "cannot be written to"),

@@ -32,6 +32,9 @@ def test_history_columns_survive_a_round_trip(tmp_path):
     assert history.columns == ["step", "phase", "seconds", "loss", "loss/a", "weight/a", "error/u"]
     assert history["phase"].tolist() == ["Adam", "Adam"]
     np.testing.assert_array_equal(history["error/u"], [np.nan, 0.5])
+    assert [row["step"] for row in history] == history["step"].tolist()
+    with pytest.raises(InputError, match="no column 'los'; did you mean 'loss'"):
+        history["los"]
     assert History(history.to_dict()).rows == history.rows
     history.to_csv(tmp_path / "history.csv")
     assert read(tmp_path / "history.csv")[0] == {

@@ -236,6 +236,12 @@ def test_time_budgets_of_a_phase_and_of_the_run():
     assert result.stop_reason == "time budget of 0.05 s reached" and len(result.phases) == 1
 
 
+@pytest.mark.parametrize("budget", [{"phase": 1e-9}, {"run": 1e-9}])
+def test_no_time_is_too_short_for_a_single_step(budget):
+    result = trainer([Phase(Adam(), seconds=budget.get("phase"))], seconds=budget.get("run")).fit(Decay())
+    assert (result.steps, len(result.history)) == (1, 1) and result.stop_reason.startswith("time budget")
+
+
 def test_callbacks_are_called_in_order():
     calls = []
 

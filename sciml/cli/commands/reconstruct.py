@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from sciml.shapes import Shape, Slices
 
-PLANES, PRESET = 15, "fast"
+PLANES, METHOD, PRESET, RESOLUTION, SEED = 15, "auto", "fast", 128, 0
 
 
 def command(
@@ -20,22 +20,26 @@ def command(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Cross-sections (.csl, .contour, DICOM RT-STRUCT, masks as NIfTI or NRRD), or a mesh to cut.",
+            help="Cross-sections (.csl, .contour, DICOM RT-STRUCT, masks as NIfTI or NRRD), a mesh to cut, "
+            "or a run's config.toml to repeat it.",
         ),
     ],
     planes: Annotated[
         int | None, typer.Option(help=f"Parallel planes that a mesh is cut by along its longest axis; {PLANES} by default.")
     ] = None,
     method: Annotated[
-        str, typer.Option(help="orex (a neural field), rbf (any planes), linear (parallel planes) or auto.")
-    ] = "auto",
+        str | None,
+        typer.Option(help=f"orex (a neural field), rbf (any planes), linear (parallel planes) or auto; {METHOD} by default."),
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="Size of the neural field: fast (the default), default or paper.")] = None,
     reference: Annotated[
         Path | None, typer.Option(metavar="MESH", help="The true surface; the mesh itself when FILE is one.")
     ] = None,
-    resolution: Annotated[int, typer.Option(help="Cells along the longest side of the surface's box.")] = 128,
+    resolution: Annotated[
+        int | None, typer.Option(help=f"Cells along the longest side of the surface's box; {RESOLUTION} by default.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Budget of the training; rbf and linear need none.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[int | None, typer.Option(help=f"Seed of everything random; {SEED} by default.")] = None,
     device: Annotated[str | None, typer.Option(help="Where to train, such as cpu or cuda:1.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the run; runs/FILE-METHOD by default.")] = None,
     resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue the training in this folder.")] = None,
@@ -49,8 +53,18 @@ def command(
     from sciml.recipes.neural_field import find_preset
     from sciml.viz import to_png
 
+    if file.suffix == ".toml":
+        given = {
+            "planes": planes, "method": method, "preset": preset, "reference": reference, "resolution": resolution,
+            "seconds": seconds, "seed": seed, "device": device, "out": out, "resume": resume,
+        }  # fmt: skip
+        return command(**(_recorded(file) | {name: value for name, value in given.items() if value is not None}))
+    method, seed = method or METHOD, SEED if seed is None else seed
+    resolution = RESOLUTION if resolution is None else resolution
     if seconds is not None and not seconds > 0:
         raise InputError(f"seconds must be a positive number, got {seconds}")
+    if seed < 0:
+        raise InputError(f"seed must be a whole number of at least 0, got {seed}")
     slices, truth = _input(file, planes, reference)
     trained = method == "auto" and any(value is not None for value in (preset, seconds, resume))
     chosen = shapes.choose(slices, "orex" if trained else method)
@@ -61,10 +75,13 @@ def command(
         options = {"preset": preset or PRESET, "seconds": seconds, "seed": seed, "device": choose_device(device)}
         find_preset(options["preset"])
     configuration = {
-        "problem": {"name": "cross_sections", "settings": {"file": str(file), "planes": planes, "digest": slices.digest}},
+        "problem": {
+            "name": "cross_sections",
+            "settings": {"file": str(file.resolve()), "planes": planes, "digest": slices.digest},
+        },
         "solver": {"name": chosen, "options": {"preset": options["preset"]} if options else {}},
         "run": {"seed": seed, "seconds": seconds},
-        "surface": {"resolution": resolution, "reference": None if reference is None else str(reference)},
+        "surface": {"resolution": resolution, "reference": None if reference is None else str(reference.resolve())},
     }
     folder = out or resume or io.unused_folder(Path("runs") / f"{file.name.partition('.')[0]}-{chosen}")
     checkpoint = None if resume is None else run.checkpoint_of(resume, configuration)
@@ -82,6 +99,8 @@ def command(
         spent = time.perf_counter() - begun
         status.update("metrics, picture and viewer")
         metrics = {
+            "problem": configuration["problem"]["name"],
+            "solver": chosen,
             "file": str(file),
             "method": chosen,
             "planes": len(slices),
@@ -91,7 +110,10 @@ def command(
             "euler": _each({name: shapes.euler_characteristic(mesh) for name, mesh in meshes.items()}),
             "volume": _each({name: float(mesh.volume) for name, mesh in meshes.items()}),
             "resolution": resolution,
+            "relative_l2": None,
+            "error_estimate": None,
             "seconds": spent,
+            "seed": seed,
             **_training(shape, options),
             "repairs": list(slices.repairs),
             "versions": io.versions(),
@@ -105,6 +127,28 @@ def command(
         shapes.write_viewer(folder / "viewer.html", slices, meshes, f"{file.name} by {chosen}")
         io.write_json(folder / "metrics.json", metrics)
     _print(console, metrics, folder)
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    """The arguments of an earlier run from its ``config.toml``."""
+    from sciml.errors import InputError
+    from sciml.io import read_toml
+
+    configuration = read_toml(path)
+    settings, surface = configuration.get("problem", {}).get("settings", {}), configuration.get("surface", {})
+    if not {"file", "digest"} <= settings.keys():
+        raise InputError(f"{path} is not the config.toml of a reconstruction; give cross-sections or a mesh")
+    solver, run, reference = configuration["solver"], configuration["run"], surface.get("reference")
+    return {
+        "file": Path(settings["file"]),
+        "planes": settings.get("planes"),
+        "method": solver["name"],
+        "preset": solver["options"].get("preset"),
+        "reference": None if reference is None else Path(reference),
+        "resolution": surface["resolution"],
+        "seconds": run.get("seconds"),
+        "seed": run["seed"],
+    }
 
 
 def _reconstruct(console: Any, slices: Slices, method: str, options: dict[str, Any]) -> Shape:
@@ -122,10 +166,9 @@ def _training(shape: Shape, options: dict[str, Any]) -> dict[str, Any]:
     """What ``metrics.json`` says of a method that trains."""
     result = shape.training
     if result is None:
-        return {}
+        return {"device": "cpu", "steps": 0, "stop_reason": "solved directly"}
     return {
         "preset": options["preset"],
-        "seed": options["seed"],
         "device": str(options["device"]),
         "steps": result.steps,
         "training_seconds": result.seconds,

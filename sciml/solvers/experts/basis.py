@@ -81,7 +81,7 @@ def legendre(z: Tensor, degree: int, order: int) -> Tensor:
 @lru_cache(maxsize=64)
 def _gauss(n: int, dimension: int) -> tuple[Tensor, Tensor]:
     nodes, weights = (torch.as_tensor(a) for a in np.polynomial.legendre.leggauss(n))
-    grid = torch.tensor(list(itertools.product(range(n), repeat=dimension)), dtype=torch.long).reshape(-1, dimension)
+    grid = torch.tensor(list(itertools.product(range(n), repeat=dimension)), dtype=torch.long).reshape(n**dimension, dimension)
     return nodes[grid], (weights[grid] / 2).prod(1)
 
 

@@ -52,14 +52,16 @@ class Singular:
         return 2 * len(self.powers)
 
     def jets(self, points: Tensor, indices: Sequence[MultiIndex]) -> Tensor:
-        """Derivatives (J, S, N) of the J functions at ``points`` (N, 2)."""
+        """Derivatives (J, S, N) of the J functions at ``points`` (N, 2), none at points of other dimensions."""
+        if not self.powers:  # in any dimension
+            return points.new_zeros(0, len(indices), len(points))
         z = torch.complex(points[:, 0], points[:, 1])
         rows = []
         for power in self.powers:
             # d/dx is d/dz, and d/dy is i d/dz
             found = torch.stack([1j ** index[1] * power.derivative(z, sum(index)) for index in indices])
             rows += [found.real, found.imag]
-        return torch.stack(rows) if rows else points.new_zeros(0, len(indices), len(points))
+        return torch.stack(rows)
 
 
 def singular(domain: Domain) -> Singular:

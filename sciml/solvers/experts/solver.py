@@ -32,7 +32,7 @@ class Experts(Solver):
         boxes, degree: the shape of the expansion; one constant on the whole domain before ``solve``.
 
     Raises:
-        InputError: an integral condition stands beside measurements in time.
+        InputError: an integral condition stands beside measurements in time, or there is no space.
 
     Attributes:
         choices: what ``solve`` chose.
@@ -153,6 +153,8 @@ class Experts(Solver):
 
 
 def _check(problem: Problem) -> None:
+    if not problem.space:
+        raise InputError(f"experts need a coordinate of space, {type(problem).__name__} has time alone; use solver='pinn'")
     for name, condition in problem.named_conditions().items():
         if isinstance(condition, Integral) and problem.time is not None and levels.measured(problem):
             raise InputError(f"experts cannot impose {name!r} together with measurements in time; use solver='pinn'")

@@ -55,6 +55,44 @@ def test_smooth_problems(problem, target, bound):
         assert estimate <= target
 
 
+class Line(Problem):
+    coordinates, unknowns, domain = ("x",), ("u",), Interval("x", 0, 1)
+
+    def equations(self, u, x):
+        return {"bending": u.xx + u}
+
+    def conditions(self):
+        return [Dirichlet(u=lambda x: torch.sin(x))]
+
+    def exact(self, x):
+        return {"u": torch.sin(x)}
+
+
+class Decay(Line):
+    coordinates, domain = ("t",), Time("t", 0, 1)
+
+    def equations(self, u, t):
+        return {"decay": u.t + u}
+
+    def conditions(self):
+        return [Initial(u=1.0)]
+
+    def exact(self, t):
+        return {"u": torch.exp(-t)}
+
+
+def test_one_dimension():
+    _, errors, reason = solved(Line(), 1e-9)
+    assert reason == "target" and errors["u"] < 1e-8
+
+
+def test_time_alone_is_for_networks():
+    with pytest.raises(InputError, match="experts need a coordinate of space, Decay has time alone"):
+        Experts(Decay())
+    solution = sciml.solve(Decay(), steps=20, progress=False)
+    assert solution.error_estimate is None and solution.relative_l2["u"] < 0.5
+
+
 def test_layers_that_sharpen_after_a_kink():
     """The initial slope jumps where the period closes; later there are fronts as wide as the root of the diffusivity."""
     problem = problems.AllenCahnPeriodic()
