@@ -58,17 +58,13 @@ def pinn(
     conditions = [name for name, kind in solver.term_kinds.items() if kind == "condition"]
     weighting = Fixed(dict.fromkeys(conditions, condition_weight))
     warm_up = WARM_UP if steps is None else min(WARM_UP, (steps + 3) // 4, steps - 1)
-    phases = [
-        Phase(
-            LevenbergMarquardt(), steps=None if steps is None else steps - warm_up, weighting=weighting,
-            sampler=ResidualAdaptive(every=10), name="least squares",
-        )
-    ]  # fmt: skip
+    sampler = ResidualAdaptive(every=10)
+    phases = [Phase(LevenbergMarquardt(), weighting=weighting, sampler=sampler, name="least squares")]
     if warm_up:
         phases.insert(0, Phase(Adam(1e-3), steps=warm_up, weighting=weighting, sampler=Uniform(), name="warm-up"))
-    trainer = Trainer(
-        phases, callbacks, loggers, seconds=seconds or (None if steps else 60.0), folder=folder, seed=seed, progress=progress
-    )
+    if seconds is None and steps is None:
+        seconds = 60.0
+    trainer = Trainer(phases, callbacks, loggers, seconds=seconds, steps=steps, folder=folder, seed=seed, progress=progress)
     return trainer.fit(solver, resume=resume)
 
 

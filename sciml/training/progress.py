@@ -76,7 +76,7 @@ class Progress(Callback):
 
 def describe(run: Run, row: dict[str, float | str], ending: str | None = None) -> str:
     """The state of ``run`` in one line, its numbers from ``row``."""
-    steps = f"step {run.phase_step}" + (f"/{run.phase.steps}" if run.phase.steps else "")
+    steps = f"step {run.phase_step}" + (f"/{total}" if (total := _steps(run)) else "")
     terms = [f"{name.removeprefix('loss/')} {value:.1e}" for name, value in row.items() if name.startswith("loss/")]
     parts = [steps, f"loss {row.get('loss', math.nan):.2e}" + (f" ({', '.join(terms)})" if len(terms) > 1 else "")]
     if run.errors:
@@ -89,11 +89,20 @@ def describe(run: Run, row: dict[str, float | str], ending: str | None = None) -
     return ", ".join(parts)
 
 
+def _steps(run: Run) -> int | None:
+    """The most steps that the phase may take."""
+    limits = [] if run.phase.steps is None else [run.phase.steps]
+    if run.last_step is not None:
+        limits.append(run.last_step - run.step + run.phase_step)
+    return min(limits, default=None)
+
+
 def _time_left(run: Run) -> float | None:
     """Seconds to the end of the phase by the first of its budgets; None while nothing can be said."""
     estimates = []
-    if run.phase.steps is not None and run.phase_step > 0:
-        estimates.append((run.phase.steps - run.phase_step) * run.phase_seconds / run.phase_step)
+    total = _steps(run)
+    if total is not None and run.phase_step > 0:
+        estimates.append((total - run.phase_step) * run.phase_seconds / run.phase_step)
     if run.phase.seconds is not None:
         estimates.append(run.phase.seconds - run.phase_seconds)
     if run.budget is not None:

@@ -46,6 +46,7 @@ class Run:
         row: this step's row of the history, None where it has none.
         errors: relative errors by field as last evaluated, empty where none are known.
         history, reports: of all steps and of the finished phases.
+        budget, last_step: wall-clock seconds and iterations of the whole run, None where there is no such limit.
         stop_reason: why the run ends, None while it does not.
     """
 
@@ -55,13 +56,14 @@ class Run:
         phases: Sequence[Phase],
         *,
         seconds: float | None,
+        steps: int | None,
         seed: int,
         log_every: int,
         evaluate_every: Every,
         callbacks: Sequence[Callback],
         loggers: Sequence[Logger],
     ) -> None:
-        self.solver, self.phases, self.budget, self.seed = solver, phases, seconds, seed
+        self.solver, self.phases, self.budget, self.last_step, self.seed = solver, phases, seconds, steps, seed
         self.callbacks, self.loggers = callbacks, loggers
         self.device = solver.device
         self.generator = torch.Generator(self.device).manual_seed(seed + distributed.rank())
@@ -126,6 +128,8 @@ class Run:
             shares.append(self.phase_seconds / phase.seconds)
         if self.budget is not None:
             shares.append((self.seconds - self.phase_began) / (self.budget - self.phase_began))
+        if self.last_step is not None:
+            shares.append(self.phase_step / (self.last_step - self.step + self.phase_step))
         return min(max(shares), 1.0)
 
     def leave(self, reason: str) -> None:
@@ -165,6 +169,8 @@ class Run:
             self.stop("interrupted by the user")
         elif self.budget is not None and self.seconds >= self.budget and self.step:
             self.stop(f"time budget of {self.budget:g} s reached")
+        elif self.last_step is not None and self.step >= self.last_step:
+            self.stop(f"step budget of {self.last_step} reached")
 
     def emit(self, event: str, *arguments: Any) -> None:
         """Call the method ``event`` of every callback; one that raises KeyboardInterrupt acts as Ctrl-C."""

@@ -63,7 +63,7 @@ class Trainer:
         phases: what to do.
         callbacks: called around the steps.
         loggers: get every row of the history.
-        seconds: budget of wall-clock time for all phases.
+        seconds, steps: budget for all phases, in wall-clock time or iterations.
         folder: holds ``checkpoint/`` and ``history.csv``; nothing is written without it.
         checkpoint_every, evaluate_every: how often a checkpoint is written, and ``solver.errors()`` evaluated where
             there is such a method; an integer counts steps.
@@ -82,6 +82,7 @@ class Trainer:
         loggers: Sequence[Logger] = (),
         *,
         seconds: float | None = None,
+        steps: int | None = None,
         folder: str | Path | None = None,
         checkpoint_every: Every | int = Every(seconds=60),  # noqa: B008
         evaluate_every: Every | int = Every(seconds=10),  # noqa: B008
@@ -91,7 +92,7 @@ class Trainer:
     ) -> None:
         self.phases = [phases] if isinstance(phases, Phase) else list(phases)
         self.callbacks, self.loggers = list(callbacks), list(loggers)
-        self.seconds, self.seed, self.log_every, self.progress = seconds, seed, log_every, progress
+        self.seconds, self.steps, self.seed, self.log_every, self.progress = seconds, steps, seed, log_every, progress
         self.folder = None if folder is None else Path(folder)
         self.checkpoint_every, self.evaluate_every = _every(checkpoint_every), _every(evaluate_every)
         self._check()
@@ -154,6 +155,7 @@ class Trainer:
             solver,
             copy.deepcopy(self.phases),  # weightings and samplers learn; the next fit must not see it
             seconds=self.seconds,
+            steps=self.steps,
             seed=self.seed,
             log_every=self.log_every,
             evaluate_every=self.evaluate_every,
@@ -180,10 +182,12 @@ class Trainer:
         for phase in self.phases:
             if not isinstance(phase, Phase):
                 raise InputError(f"Trainer(phases=...) holds {phase!r}; wrap it: Phase({phase!r}, steps=...)")
-            if phase.steps is None and phase.seconds is None and self.seconds is None:
-                raise InputError(f"phase {phase.name!r} would never end; give it steps or seconds, or the trainer seconds")
+            if phase.steps is None and phase.seconds is None and self.seconds is None and self.steps is None:
+                raise InputError(f"phase {phase.name!r} would never end; give it or the trainer steps or seconds")
         if self.seconds is not None and not self.seconds > 0:
             raise InputError(f"Trainer(seconds={self.seconds!r}) must be positive")
+        if self.steps is not None and (not isinstance(self.steps, int) or self.steps < 1):
+            raise InputError(f"Trainer(steps={self.steps!r}) must be a whole number of at least 1")
         if self.log_every < 1:
             raise InputError(f"Trainer(log_every={self.log_every!r}) must be at least 1 step")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 
 import pytest
@@ -199,3 +200,10 @@ def test_fast_transport_starts_with_features_as_fine_in_time():
         before, after = first(slow)
         torch.testing.assert_close(after.weight, before.weight)
         torch.testing.assert_close(after.bias, before.bias)
+
+
+def test_a_resumed_run_takes_the_steps_that_are_asked_for(tmp_path):
+    small = {"seed": 0, "progress": False, "folder": tmp_path / "run", "points": 50, "width": 5, "depth": 1}
+    sciml.solve(problems.Heat(), "pinn", steps=3, **small)
+    sciml.solve(problems.Heat(), "pinn", steps=40, resume=tmp_path / "run", **small)
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["steps"] == 40

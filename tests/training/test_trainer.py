@@ -255,6 +255,12 @@ def test_callbacks_are_called_in_order():
     assert calls == ["on_fit_start", *phase, "on_phase_start", "on_evaluate", "on_step", "on_phase_end", "on_fit_end"]
 
 
+def test_steps_of_all_phases_are_limited_together():
+    result = trainer([Phase(Adam(), steps=4), Phase(Adam())], steps=6).fit(Decay())
+    assert [report.steps for report in result.phases] == [4, 2]
+    assert result.steps == 6 and result.stop_reason == "step budget of 6 reached"
+
+
 def test_compile_evaluates_through_the_compiler(monkeypatch):
     compiled = []
     monkeypatch.setattr(torch, "compile", lambda function: compiled.append(function) or function)
@@ -270,6 +276,7 @@ def test_compile_evaluates_through_the_compiler(monkeypatch):
         (lambda: Trainer([Adam()]), "wrap it: Phase"),
         (lambda: Trainer([Phase(Adam())]), "would never end"),
         (lambda: Trainer([Phase(Adam(), steps=1)], seconds=-1), "seconds=-1"),
+        (lambda: Trainer([Phase(Adam(), steps=1)], steps=0), "steps=0"),
         (lambda: Phase(torch.optim.Adam), "no build"),
         (lambda: Phase(Adam(), steps=0), "steps=0"),
         (lambda: Phase(Adam(), precision="float23"), "float32, float64"),

@@ -98,8 +98,8 @@ def command(
             meshes[name] = shape.mesh(resolution, name)
         spent = time.perf_counter() - begun
         status.update("metrics, picture and viewer")
-        metrics = {
-            "problem": configuration["problem"]["name"],
+        metrics: dict[str, Any] = {
+            "problem": "cross_sections",
             "solver": chosen,
             "file": str(file),
             "method": chosen,
