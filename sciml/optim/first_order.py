@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from sciml.errors import InputError
 from sciml.optim.optimiser import Objective, Optimiser, Step, flatten, loss_and_gradient, shift
 
 
@@ -23,13 +24,27 @@ class FirstOrder(Optimiser):
         """Set the learning rate to ``factor`` times the configured one."""
 
 
+def check_learning_rate(settings: Any) -> None:
+    """Raises InputError unless ``settings.learning_rate`` is a positive number."""
+    rate = settings.learning_rate
+    if not isinstance(rate, (int, float)) or not rate > 0:
+        raise InputError(f"{type(settings).__name__}(learning_rate={rate!r}) must be a positive number")
+
+
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma & Ba 2015)."""
+    """Adam (Kingma & Ba 2015).
+
+    Raises:
+        InputError: a learning rate that is not positive.
+    """
 
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        check_learning_rate(self)
 
     def build(self, parameters: list[Tensor]) -> FirstOrder:
         return _Adam(parameters, self)
@@ -86,6 +101,9 @@ class AdamW:
         clip: largest norm of the gradient; a longer one is shortened to it. None leaves it.
         loss_scaling: multiply the loss by a factor that adapts, so that gradients in float16 neither vanish nor overflow
             (Micikevicius et al., arXiv 1710.03740); a step whose gradient overflows is left out.
+
+    Raises:
+        InputError: a learning rate that is not positive.
     """
 
     learning_rate: float = 1e-3
@@ -94,6 +112,9 @@ class AdamW:
     weight_decay: float = 0.0
     clip: float | None = None
     loss_scaling: bool = False
+
+    def __post_init__(self) -> None:
+        check_learning_rate(self)
 
     def build(self, parameters: list[Tensor]) -> FirstOrder:
         groups = [

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sciml.optim.first_order import FirstOrder
+from sciml.optim.first_order import FirstOrder, check_learning_rate
 from sciml.optim.optimiser import Objective, Step, loss_and_gradient
 
 
@@ -22,6 +22,9 @@ class SOAP:
         frequency: iterations between two refinements of the basis; 2 suits physics-informed losses (Wang et al. 2025,
             arXiv 2502.00604).
         largest: sides of a weight beyond this size keep the identity basis. Vectors always do, so that they see Adam.
+
+    Raises:
+        InputError: a learning rate that is not positive.
     """
 
     learning_rate: float = 3e-3
@@ -29,6 +32,9 @@ class SOAP:
     epsilon: float = 1e-8
     frequency: int = 10
     largest: int = 4096
+
+    def __post_init__(self) -> None:
+        check_learning_rate(self)
 
     def build(self, parameters: list[Tensor]) -> FirstOrder:
         return _SOAP(parameters, self)

@@ -150,3 +150,10 @@ def test_one_cycle_rises_and_falls_over_the_budget():
     assert OneCycle(0)(0) == 1
     with pytest.raises(InputError, match="warm_up=1"):
         OneCycle(1)
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW, SOAP])
+@pytest.mark.parametrize("rate", [-1e-3, 0, float("nan"), "fast"])
+def test_a_learning_rate_must_be_positive(kind, rate):
+    with pytest.raises(InputError, match=f"{kind.__name__}.learning_rate={rate!r}. must be"):
+        kind(rate)
