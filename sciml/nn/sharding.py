@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from torch.distributed import DeviceMesh
+    from torch.distributed.device_mesh import DeviceMesh
 
 
 def is_share(tensor: Tensor) -> bool:
@@ -51,6 +51,11 @@ def outline(network: nn.Module) -> nn.Module:
 def whole(tensor: Tensor) -> Tensor:
     """The full tensor of a share, for which all processes must ask; any other tensor is whole already."""
     return tensor.detach().full_tensor() if is_share(tensor) else tensor  # type: ignore[attr-defined]
+
+
+def held(tensor: Tensor) -> Tensor:
+    """What this process holds of ``tensor``."""
+    return tensor.to_local() if is_share(tensor) else tensor  # type: ignore[attr-defined]
 
 
 def share_like(value: Any, parameter: Tensor) -> Any:

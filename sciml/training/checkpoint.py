@@ -13,7 +13,7 @@ import torch
 
 from sciml.errors import InputError
 from sciml.losses import Fixed
-from sciml.nn.sharding import is_share, share_like, whole
+from sciml.nn.sharding import held, is_share, share_like, whole
 from sciml.training import distributed
 from sciml.training.callback import Callback
 from sciml.training.epochs import Epochs
@@ -93,8 +93,7 @@ def _shared_state(run: Run) -> dict[str, Any]:
 
 def _is_sound(run: Run) -> bool:
     """Whether all weights are finite, as far as this process holds them."""
-    parameters = [p.to_local() if is_share(p) else p for p in run.objective.parameters]
-    return not run.diverged and all(bool(parameter.isfinite().all()) for parameter in parameters)
+    return not run.diverged and all(bool(held(parameter).isfinite().all()) for parameter in run.objective.parameters)
 
 
 def _full(state: Any, keep: bool) -> Any:

@@ -73,12 +73,14 @@ def sharded_parameters(module: nn.Module) -> Iterator[None]:
     if world_size() == 1:
         yield
         return
+    from torch.distributed.device_mesh import init_device_mesh
+
     _start_alike(module)
     device = next(module.parameters()).device
     children = dict(module.named_children())
     outlines = {name: outline(child) for name, child in children.items()}
     with torch.accelerator.device_index(device.index):
-        mesh = dist.init_device_mesh(device.type, (world_size(),))
+        mesh = init_device_mesh(device.type, (world_size(),))
         for child in children.values():
             shard(child, mesh)
         yield
