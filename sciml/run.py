@@ -93,11 +93,15 @@ def finish(folder: Path, result: Result, configuration: Mapping[str, Any]) -> di
     return metrics
 
 
+_HOW = ("shard",)  # options that change how a run is computed and not its result
+
+
 def _identity(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """What a continued run must share with the run that it continues."""
     problem, solver, run = (configuration.get(table, {}) for table in ("problem", "solver", "run"))
     identity = {"problem": problem.get("name"), "solver": solver.get("name"), "seed": run.get("seed")}
-    return identity | problem.get("settings", {}) | solver.get("options", {})
+    options = {name: value for name, value in solver.get("options", {}).items() if name not in _HOW}
+    return identity | problem.get("settings", {}) | options
 
 
 def _write_report(folder: Path, metrics: Mapping[str, Any]) -> None:

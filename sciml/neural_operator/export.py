@@ -10,6 +10,7 @@ import torch
 
 from sciml import io
 from sciml.errors import InputError
+from sciml.neural_operator.real_arithmetic import RealModule
 from sciml.solvers.operator import GridOperator
 
 SUFFIXES = (".pt2", ".onnx")
@@ -18,8 +19,9 @@ SUFFIXES = (".pt2", ".onnx")
 def export(operator: GridOperator, path: str | Path, grid: Sequence[int]) -> None:
     """Write the operator with its normalisation for fields on a ``grid`` of so many points, any number of samples.
 
-    ``.pt2`` is PyTorch's (``torch.export.load(path).module()``), ``.onnx`` that of ONNX; both are called with ``x`` (B, in
-    channels, *grid) and, unless the fields are steady, ``lead`` (B,), in the units of the data.
+    ``.pt2`` is PyTorch's (``torch.export.load(path).module()``), ``.onnx`` that of ONNX, in which Fourier transforms are
+    products with matrices; both are called with ``x`` (B, in channels, *grid) and, unless the fields are steady, ``lead``
+    (B,), in the units of the data.
 
     Raises:
         InputError: another suffix, a file that cannot be written, or a network with an operation that ONNX lacks.
@@ -46,10 +48,10 @@ def _onnx(operator: GridOperator, path: Path, arguments: tuple[Any, ...], shapes
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise InputError("export to ONNX needs onnx and onnxscript: pip install 'sciml-solvers[onnx]'") from error
-    names = ["x", "lead"][: len(arguments)]
+    names, real = ["x", "lead"][: len(arguments)], RealModule(operator).eval()
     try:
         torch.onnx.export(
-            operator, arguments, path, input_names=names, output_names=["fields"], dynamic_shapes=shapes, dynamo=True,
+            real, arguments, path, input_names=names, output_names=["fields"], dynamic_shapes=shapes, dynamo=True,
             external_data=False, verbose=False,
         )  # fmt: skip
     except torch.onnx.errors.OnnxExporterError as error:

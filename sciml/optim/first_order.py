@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from sciml.errors import InputError
-from sciml.optim.optimiser import Objective, Optimiser, Step, flatten, loss_and_gradient, shift
+from sciml.nn.sharding import is_share, share_like
+from sciml.optim.optimiser import Objective, Optimiser, Step, flatten, gradient_of, loss_and_gradient, shift
 
 
 class FirstOrder(Optimiser):
@@ -121,7 +122,9 @@ class AdamW:
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, self.learning_rate, self.betas, self.epsilon)
+        # many tensors a kernel, which PyTorch by default does with whole tensors only
+        foreach = True if is_share(parameters[0]) else None
+        optimizer = torch.optim.AdamW(groups, self.learning_rate, self.betas, self.epsilon, foreach=foreach)
         scaler = torch.amp.GradScaler(parameters[0].device.type) if self.loss_scaling else None
         return _Torch(parameters, optimizer, self.clip, scaler)
 
@@ -156,7 +159,7 @@ class _Torch(FirstOrder):
 
     def _scaled_step(self, objective: Objective, scaler: torch.amp.GradScaler) -> Step:
         loss = objective.loss()
-        self._receive(torch.autograd.grad(scaler.scale(loss), self.parameters, materialize_grads=True))
+        self._receive(gradient_of(scaler.scale(loss), self.parameters))
         scaler.unscale_(self._optimizer)
         self._shorten()
         scaler.step(self._optimizer)
@@ -176,6 +179,10 @@ class _Torch(FirstOrder):
         return state if self._scaler is None else state | {"scaler": self._scaler.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._optimizer.load_state_dict(state)
+        parameters = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+        entries = {
+            i: {name: share_like(value, parameters[i]) for name, value in entry.items()} for i, entry in state["state"].items()
+        }
+        self._optimizer.load_state_dict(state | {"state": entries})
         if self._scaler is not None:
             self._scaler.load_state_dict(state["scaler"])

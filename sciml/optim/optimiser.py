@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from sciml.nn.sharding import is_share
+
 
 @dataclass(frozen=True)
 class Step:
@@ -83,7 +85,18 @@ class Configuration(Protocol):
 def loss_and_gradient(objective: Objective) -> tuple[Tensor, tuple[Tensor, ...]]:
     """The loss (), detached, and its gradient by parameter; zero for a parameter that the loss does not contain."""
     loss = objective.loss()
-    return loss.detach(), torch.autograd.grad(loss, objective.parameters, materialize_grads=True)
+    return loss.detach(), gradient_of(loss, objective.parameters)
+
+
+def gradient_of(loss: Tensor, parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The gradient of ``loss`` by parameter; zero for a parameter that the loss does not contain."""
+    if not any(map(is_share, parameters)):
+        return torch.autograd.grad(loss, parameters, materialize_grads=True)
+    # shares are not in the graph: each gets its part of the processes' average when a backward pass has it
+    for parameter in parameters:
+        parameter.grad = None
+    loss.backward()
+    return tuple(torch.zeros_like(p) if p.grad is None else p.grad for p in parameters)
 
 
 def flatten(tensors: Sequence[Tensor]) -> Tensor:

@@ -44,6 +44,8 @@ class OperatorTraining:
         physics: weight of the residuals of the problem that the data are of.
         noise: standard deviation of noise on the normalised first snapshots.
         pushforward: share of the pairs that start from the operator's own prediction.
+        shard: every process of a distributed run holds a share of the weights, their average and the optimiser's state
+            instead of all of them.
     """
 
     test: int | None = None
@@ -60,6 +62,7 @@ class OperatorTraining:
     physics: float = 0.0
     noise: float = 0.0
     pushforward: float = 0.0
+    shard: bool = False
 
     def __post_init__(self) -> None:
         for name in ("high_frequency", "physics", "weight_decay"):
@@ -68,6 +71,8 @@ class OperatorTraining:
         for name in ("batch", "learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.physics and self.shard:
+            raise InputError("physics differentiates by the lead time, which sharded weights do not allow; leave out shard")
         if self.physics and "mixed" in self.precision:
             raise InputError(f"physics differentiates fields, which needs precision=float32, not {self.precision}")
 
@@ -204,7 +209,7 @@ def train_operator(
     )  # fmt: skip
     trainer = Trainer(
         [phase], [*callbacks, MovingAverage()], loggers, folder=folder, seed=seed, progress=progress, log_every=20,
-        evaluate_every=EVALUATE_EVERY, checkpoint_every=CHECKPOINT_EVERY,
+        evaluate_every=EVALUATE_EVERY, checkpoint_every=CHECKPOINT_EVERY, shard=training.shard,
     )  # fmt: skip
     return trainer.fit(solver, resume=resume)
 

@@ -26,6 +26,8 @@ class Trainable(nn.Module, ABC):
         term_kinds: term name -> "equation" or "condition".
         term_points: term name -> key of the batch whose points the term is evaluated on.
         term_powers: term name -> p, where the term's loss is the mean of |residual|^p; 2 unless given.
+        shardable: whether a process may hold a share of the parameters only: all are in children, which are called as
+            modules, equally often in every process, and differentiated once by the loss.
     """
 
     name: ClassVar[str]
@@ -33,6 +35,7 @@ class Trainable(nn.Module, ABC):
     term_kinds: dict[str, str]
     term_points: dict[str, str]
     term_powers: Mapping[str, float] = MappingProxyType({})
+    shardable: bool = False
 
     @property
     def device(self) -> torch.device:

@@ -1,5 +1,7 @@
 """Data-parallel training under torchrun: every process draws its own points; losses and gradients are averaged.
 
+Every process holds all parameters (``averaged_gradients``) or its share of them (``sharded_parameters``).
+
 Everything here does nothing in a single process.
 """
 
@@ -13,6 +15,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from sciml.nn.sharding import outline, shard, whole
 
 
 def rank() -> int:
@@ -50,14 +54,45 @@ def averaged_gradients(module: nn.Module) -> Iterator[None]:
     if world_size() == 1:
         yield
         return
-    for tensor in [*module.parameters(), *module.buffers()]:
-        dist.broadcast(tensor.detach(), 0)
+    _start_alike(module)
     hooks = [p.register_hook(average) for p in module.parameters() if p.requires_grad]
     try:
         yield
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@contextmanager
+def sharded_parameters(module: nn.Module) -> Iterator[None]:
+    """Start all processes from the main one's parameters, leave each its share of them meanwhile (FSDP2, which also
+    averages the gradients), and in the end put whole modules in the place of the children of ``module``.
+
+    After an exception the shares remain: a process that waited for the others might wait in vain.
+    """
+    if world_size() == 1:
+        yield
+        return
+    from torch.distributed.device_mesh import init_device_mesh
+
+    _start_alike(module)
+    device = next(module.parameters()).device
+    children = dict(module.named_children())
+    outlines = {name: outline(child) for name, child in children.items()}
+    with torch.accelerator.device_index(device.index):
+        mesh = init_device_mesh(device.type, (world_size(),))
+        for child in children.values():
+            shard(child, mesh)
+        yield
+        for name, child in children.items():
+            values = {key: whole(tensor) for key, tensor in child.state_dict().items()}
+            outlines[name].load_state_dict(values, assign=True)
+            setattr(module, name, outlines[name])
+
+
+def _start_alike(module: nn.Module) -> None:
+    for tensor in [*module.parameters(), *module.buffers()]:
+        dist.broadcast(tensor.detach(), 0)
 
 
 def average(tensor: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ from types import FrameType
 from typing import Any
 
 from sciml.errors import InputError
+from sciml.losses import Fixed
+from sciml.optim import AdamW
 from sciml.solution import Solution
 from sciml.solvers.solver import Solver, Trainable
 from sciml.training import distributed
@@ -70,6 +72,8 @@ class Trainer:
         log_every: steps between two rows of the history, for methods that do not read their loss anyway.
         seed: of all random draws of the run.
         progress: show a progress bar, or now and then a line where there is no terminal.
+        shard: under torchrun every process holds a share of the parameters instead of all of them (FSDP2); for AdamW,
+            fixed weights and solvers that are ``shardable``.
 
     Raises:
         InputError: a value that cannot be used.
@@ -89,10 +93,12 @@ class Trainer:
         log_every: int = 100,
         seed: int = 0,
         progress: bool = True,
+        shard: bool = False,
     ) -> None:
         self.phases = [phases] if isinstance(phases, Phase) else list(phases)
         self.callbacks, self.loggers = list(callbacks), list(loggers)
         self.seconds, self.steps, self.seed, self.log_every, self.progress = seconds, steps, seed, log_every, progress
+        self.shard = shard
         self.folder = None if folder is None else Path(folder)
         self.checkpoint_every, self.evaluate_every = _every(checkpoint_every), _every(evaluate_every)
         self._check()
@@ -109,9 +115,12 @@ class Trainer:
             InputError: the solver or the checkpoint does not fit the phases.
             DivergenceError: the very first loss is not finite.
         """
+        if self.shard and not solver.shardable:
+            raise InputError(f"Trainer(shard=True): the parameters of this {type(solver).__name__} cannot be sharded")
+        spread = distributed.sharded_parameters if self.shard else distributed.averaged_gradients
         with ExitStack() as stack:
             stack.enter_context(distributed.process_group(solver.device))
-            stack.enter_context(distributed.averaged_gradients(solver))
+            stack.enter_context(spread(solver))
             run = self._start(solver, stack)
             if resume is not None:
                 load_checkpoint(run, Path(resume))
@@ -184,6 +193,9 @@ class Trainer:
                 raise InputError(f"Trainer(phases=...) holds {phase!r}; wrap it: Phase({phase!r}, steps=...)")
             if phase.steps is None and phase.seconds is None and self.seconds is None and self.steps is None:
                 raise InputError(f"phase {phase.name!r} would never end; give it or the trainer steps or seconds")
+            fitting = isinstance(phase.optimiser, AdamW) and isinstance(phase.weighting, Fixed | None) and not phase.compile
+            if self.shard and not fitting:
+                raise InputError(f"Trainer(shard=True) takes AdamW, fixed weights and no compile, unlike phase {phase.name!r}")
         if self.seconds is not None and not self.seconds > 0:
             raise InputError(f"Trainer(seconds={self.seconds!r}) must be positive")
         if self.steps is not None and (not isinstance(self.steps, int) or self.steps < 1):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +12,8 @@ from sciml.optim import LBFGS, Adam
 from sciml.problem import Points
 from sciml.training import Callback, Phase, ResidualObjective, distributed
 from tests.training.decay import Decay, trainer, weights
+from tests.training.processes import run_two
 
-ROOT = Path(__file__).parents[2]
 PHASES = [Phase(Adam(1e-2), steps=12, weighting=GradientAnnealing(period=4)), Phase(LBFGS(), steps=10)]
 
 
@@ -66,10 +64,7 @@ def work(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("distributed")
-    program = f"from pathlib import Path; from tests.training.test_distributed import work; work(Path({str(folder)!r}))"
-    (folder / "program.py").write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r}); {program}")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*command, str(folder / "program.py")], cwd=ROOT, check=True, timeout=300)
+    run_two(folder, "tests.training.test_distributed")
     assert (folder / "run" / "history.csv").exists()
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,18 +16,24 @@ from sciml.solvers.operator import Signature
 from sciml.training import Epochs, Phase, ResidualObjective, distributed
 from tests.neural_operator.waves import write_waves
 from tests.training.decay import trainer, weights
+from tests.training.processes import run_two
 
-ROOT = Path(__file__).parents[2]
 SMALL = Size(4, depths=(1, 1), skips=(1, 0), heads=(2, 2), window=2)
 OPTIONS = {"n_modes": (4, 4), "hidden_channels": 4, "n_layers": 1, "batch": 10, "noise": 0.01, "pushforward": 0.2}
 
 
+def fno() -> FNO:
+    return FNO((4, 4), 2, 2, 4, 2)
+
+
+def drift_net() -> DRIFTNet:
+    return DRIFTNet(2, 2, SMALL, patch_size=2)
+
+
 def solver(name: str, file: Path) -> NeuralOperator:
     data = Trajectories(file)
-    network = FNO((4, 4), 2, 2, 4, 2) if name == "fno" else DRIFTNet(2, 2, SMALL, patch_size=2)
-    return NeuralOperator(
-        GridOperator(network, Signature.of(data)), data, training=8, high_frequency=True, noise=0.01
-    ).double()
+    operator = GridOperator(fno() if name == "fno" else drift_net(), Signature.of(data))
+    return NeuralOperator(operator, data, training=8, high_frequency=True, noise=0.01).double()
 
 
 def outcome(name: str, file: Path) -> dict[str, torch.Tensor]:
@@ -56,13 +60,7 @@ def work(folder: Path) -> None:
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("distributed")
     write_waves(folder / "waves.h5")
-    program = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom pathlib import Path\n"
-        f"from tests.training.test_distributed_operator import work\nwork(Path({str(folder)!r}))\n"
-    )
-    (folder / "program.py").write_text(program)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*command, str(folder / "program.py")], cwd=ROOT, check=True, timeout=300)
+    run_two(folder, "tests.training.test_distributed_operator")
     return folder
 
 

@@ -93,6 +93,7 @@ class NeuralOperator(Trainable):
         equations = [] if self.equations is None else list(self.equations.sizes)
         self.term_kinds = dict.fromkeys(terms, "condition") | dict.fromkeys(equations, "equation")
         self.term_points = dict.fromkeys(self.term_kinds, PAIRS)
+        self.shardable = problem is None  # FSDP has no forward-mode derivatives
 
     @property
     def trained(self) -> GridOperator:
@@ -164,15 +165,16 @@ class NeuralOperator(Trainable):
     def _pushed(self, fields: Tensor, inputs: Tensor | None, samples: Tensor, first: Tensor, draws: Tensor) -> Tensor:
         """The snapshots number ``first``, the share that is drawn and has an earlier snapshot as predicted from one."""
         pushed = ((draws < self.pushforward) & (first > 0)).nonzero()[:, 0]
-        if not len(pushed):
-            return fields
+        count = len(pushed)
+        if not count:  # yet all processes call a sharded operator together: a prediction that nobody needs
+            pushed = torch.zeros(1, dtype=torch.long)
         samples, first, draws = samples[pushed], first[pushed], draws[pushed] / self.pushforward
-        earlier = first - 1 - (draws * first.clamp(max=self.pairs.furthest)).long()
+        earlier = (first - 1 - (draws * first.clamp(max=self.pairs.furthest)).long()).clamp(min=0)
         x = self._place(self.snapshots(samples, earlier))
         places = pushed.to(self.device)
         x = x if inputs is None else torch.cat([x, inputs[places]], 1)
         leads = (self.times[first] - self.times[earlier]).to(x)
-        return fields.index_copy(0, places, self._predict(x, leads))
+        return fields.index_copy(0, places[:count], self._predict(x, leads)[:count])
 
     def _place(self, fields: Tensor) -> Tensor:
         return fields.to(self.device, self.dtype)
