@@ -23,7 +23,7 @@ def test_gradient_of_the_layer(size):
     entries, offset = draw(2, 2, 1, 9, 3).requires_grad_(), (size * draw(2, 2, 1, 9)).requires_grad_()
 
     def optimum(entries, offset):
-        rows = Rows(entries, offset, lambda v: v[:1] + 0.1 * v[:1] * v[1:])
+        rows = Rows(entries, offset, lambda v, _: v[:1] + 0.1 * v[:1] * v[1:])
         return solve([rows], torch.zeros(2, 1, 3, dtype=torch.float64), 1e-1, tolerances=TIGHT)
 
     assert torch.autograd.gradcheck(optimum, (entries, offset), eps=1e-6, atol=1e-5)
@@ -34,11 +34,11 @@ def test_gradient_of_coupled_experts():
     seams = draw(2, 3, 2, 2).requires_grad_()
 
     def optimum(entries, offset, seams):
-        rows = Rows(entries, offset, lambda v: v[:1] + 0.1 * v[:1] * v[1:])
+        rows = Rows(entries, offset, lambda v, _: v[:1] + 0.1 * v[:1] * v[1:])
         return solve([rows], torch.zeros(2, 2, 2, dtype=torch.float64), 1e-1, seams, TIGHT)
 
     assert torch.autograd.gradcheck(optimum, (entries, offset, seams), eps=1e-6, atol=1e-5)
-    apart = solve([Rows(entries, offset, lambda v: v[:1])], torch.zeros(2, 2, 2, dtype=torch.float64), 1e-1)
+    apart = solve([Rows(entries, offset, lambda v, _: v[:1])], torch.zeros(2, 2, 2, dtype=torch.float64), 1e-1)
     assert not torch.allclose(optimum(entries, offset, 10 * seams), apart, rtol=1e-2)
 
 
@@ -77,7 +77,7 @@ def test_a_coefficient_is_recovered_through_the_layer():
 
     def solution(a):
         entries = torch.stack([a * second, basis])[:, None, None]
-        rows = Rows(entries, offset, lambda v: v[:1] - v[1:] ** 3)
+        rows = Rows(entries, offset, lambda v, _: v[:1] - v[1:] ** 3)
         return (basis @ solve([rows], torch.zeros(1, 1, 3, dtype=torch.float64), 1e-6)[0, 0, :, None])[:, 0]
 
     measured = solution(torch.tensor(0.5, dtype=torch.float64))
