@@ -135,10 +135,8 @@ class _Normal:
         square = self.ridge**2 * c.square().sum(-1)
         for evaluate, entries, offset in self.curved:
             values = (entries @ c[:, :, None]).squeeze(-1) + offset
-            residuals, pull = vjp(lambda v, evaluate=evaluate: evaluate(v, experts), values)[:2]
-            for term, r in enumerate(residuals):
-                block = _combine(pull(_unit(residuals, term))[0], entries)
-                matrix, gradient, square = _added(matrix, gradient, square, block, r)
+            for r, slopes in _slopes(evaluate, values, experts):
+                matrix, gradient, square = _added(matrix, gradient, square, _combine(slopes, entries), r)
         for block, constant in self.affine:
             block = block[experts]
             r = (block @ c[:, :, None]).squeeze(-1) + constant[experts]
@@ -160,6 +158,16 @@ class _Normal:
         kept = torch.isin(self.held, experts)
         self.held = experts
         self.curved = [(evaluate, entries[:, kept], offset[:, kept]) for evaluate, entries, offset in self.curved]
+
+
+def _slopes(evaluate: Callable[[Tensor, Tensor], Tensor], values: Tensor, experts: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Of every term the residuals (S, m) and their derivatives (A, S, m) with respect to the entries."""
+    with torch.enable_grad():
+        values = values.detach().requires_grad_()
+        residuals = evaluate(values, experts)
+        sums = residuals.flatten(1).sum(1).unbind()  # every residual depends on the values at its own point
+    slopes = [torch.autograd.grad(total, values, retain_graph=True, materialize_grads=True)[0] for total in sums]
+    return list(zip(residuals.detach(), slopes, strict=True))
 
 
 def _added(matrix: Tensor, gradient: Tensor, square: Tensor, block: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
