@@ -12,6 +12,7 @@ from sciml.errors import InputError
 from sciml.optim.implicit import Function, differentiate_optimum, linearise
 from sciml.optim.marquardt import REASONS, RowModel, converged, minimise
 
+
 @dataclass(frozen=True)
 class LeastSquaresResult:
     """Solution of one problem, or of a batch with leading dimensions (...).

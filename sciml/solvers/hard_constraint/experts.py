@@ -13,7 +13,7 @@ from torch import Tensor
 from sciml.jets import Field, Jet
 from sciml.problem import Points, Problem
 from sciml.solvers.hard_constraint.layer import Rows
-from sciml.solvers.hard_constraint.terms import Entry, Group
+from sciml.solvers.hard_constraint.terms import Group
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,12 @@ class ExpertTerm:
     scales: Mapping[str, Tensor | float]
 
     def rows(
-        self, instances: slice, experts: slice, problems: Sequence[Problem], bases: Mapping[str, Jet], offsets: Mapping[str, Jet]
+        self,
+        instances: slice,
+        experts: slice,
+        problems: Sequence[Problem],
+        bases: Mapping[str, Jet],
+        offsets: Mapping[str, Jet],
     ) -> Rows:
         """The rows of some experts of some instances.
 

@@ -106,7 +106,7 @@ class _Normal:
     """
 
     def __init__(self, groups: Sequence[Rows], seams: Tensor | None, ridge: float, shape: tuple[int, int, int]) -> None:
-        b, k, n = shape
+        b, k, _ = shape
         self.shape, self.ridge = shape, ridge
         # Pairs of entries and offset by expert, (A, B K, m, N) and (A, B K, m).
         self.curved = [
