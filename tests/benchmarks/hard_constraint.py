@@ -15,6 +15,7 @@ import argparse
 import math
 import statistics
 import time
+from functools import lru_cache
 from typing import Any
 
 from tests.benchmarks.common import load, markdown, run_all, save
@@ -119,8 +120,6 @@ def evaluate(solver: Any, tested: Any, setting: dict[str, Any], after: float) ->
 
     *space, times = setting["shape"]
     shape = (*space, round((times - 1) * tested.duration / solver.problem.duration) + 1)
-    if solver.grid.periodic:
-        shape = setting["shape"]
     late = torch.linspace(0, tested.duration, shape[-1], dtype=torch.float64) > after
     generator = torch.Generator().manual_seed(TEST_SEED)
     errors = []
@@ -167,6 +166,7 @@ def build_network(options: dict[str, Any], inputs: int, outputs: int, generator:
     return Pointwise(MLP(inputs, outputs, generator=generator, **options))
 
 
+@lru_cache(maxsize=128)
 def truth(problem: Any, shape: tuple[int, ...]) -> Any:
     """The reference solution on the grid of ``shape``."""
     import torch

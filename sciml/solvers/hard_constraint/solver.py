@@ -178,7 +178,7 @@ class GridSolver(Solver):
         if not self.exact_initial:
             return 1.0
         axis = grid.names.index(str(self.problem.time))
-        low, high = (float(bound[axis]) for bound in self.problem.domain.bounds)
+        low, high = self.grid.low[axis], self.grid.high[axis]
         return (self._coordinates(grid)[:, axis].reshape(grid.shape) - low) / (high - low)
 
     # Solutions --------------------------------------------------------------------------------------------------

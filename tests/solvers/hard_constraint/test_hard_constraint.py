@@ -9,6 +9,7 @@ import torch
 
 from problems import DiffusionSorption, Heat
 from sciml import MLP, HardConstraintMoE, InputError, Pointwise, SoftConstraint
+from sciml.solvers.hard_constraint.grid import Grid
 from sciml.solvers.hard_constraint.layer import Rows, Tolerances, solve
 
 TIGHT = Tolerances(100, 1e-13, 1e-14)
@@ -99,6 +100,26 @@ def test_experts_that_answer_for_everything_are_one_expert():
     one, four = build(DiffusionSorption()), build(DiffusionSorption(), (4, 1), overlap=12)
     problem = [DiffusionSorption()]
     torch.testing.assert_close(four.predict(problem)["u"], one.predict(problem)["u"], rtol=1e-5, atol=1e-6)
+
+
+def test_the_equations_hold_beyond_the_training_time_as_well():
+    """Coefficients are solved for on the longer interval: those of the shorter one violate the equations more there."""
+    solver, longer = build(DiffusionSorption(duration=40.0)), DiffusionSorption(duration=50.0)
+    grid = Grid.of(longer, (12, 13))
+    batch = solver.draw([longer], grid, torch.Generator().manual_seed(0))
+
+    def squares(coefficients):
+        solver._coefficients = lambda *_: coefficients
+        jets = solver.solve([longer], grid, batch).jets
+        return sum(float(r.square().mean()) for r in solver.residuals_of(jets, [longer], grid, batch).values())
+
+    find = solver._coefficients
+    found = []
+    for problem, shape in ((longer, (12, 13)), (solver.problem, (12, 10))):
+        solver._coefficients = lambda *given: found.append(find(*given)) or found[-1]
+        assert solver.predict([problem], shape)["u"].shape == (1, *shape)
+    best, shorter = found
+    assert squares(best) < squares(shorter)
 
 
 def test_the_solution_is_the_experts_side_by_side():
