@@ -12,11 +12,13 @@ from torch.func import jvp, vjp, vmap
 from sciml.errors import DivergenceError
 
 Function = Callable[..., Tensor]
+Hessian = Callable[..., tuple[Tensor, Tensor]]
+"""J^T J and sum_i r_i grad^2 r_i, whose sum is the Hessian of |r|^2 / 2."""
 
 _CHUNK = 2**22  # numbers: a direction of differentiation may copy data as large as the Jacobian, so few go at once
 
 
-def differentiate_optimum(residual: Function, x: Tensor, *args: object, hessian: Function | None = None) -> Tensor:
+def differentiate_optimum(residual: Function, x: Tensor, *args: object, hessian: Hessian | None = None) -> Tensor:
     """``x`` (..., n), a minimiser of |residual(x, *args)|^2 found by any solver, as a function of the tensors in args.
 
     The gradient g(x, args) = J^T r vanishes at the optimum, hence dx = -H^-1 dg with H = J^T J + sum_i r_i grad^2 r_i.
@@ -36,8 +38,8 @@ def differentiate_optimum(residual: Function, x: Tensor, *args: object, hessian:
     if not positions:
         return x
 
-    def of_variables(function: Function) -> Function:
-        def call(x: Tensor, *variables: Tensor) -> Tensor:
+    def of_variables(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(x: Tensor, *variables: Tensor) -> Any:
             values = dict(enumerate(args)) | dict(zip(positions, variables, strict=True))
             return function(x, *values.values())
 
@@ -64,7 +66,7 @@ def linearise(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, 
 
 class _Optimum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, residual: Function, hessian: Function | None, x: Tensor, *variables: Tensor) -> Tensor:
+    def forward(ctx: Any, residual: Function, hessian: Hessian | None, x: Tensor, *variables: Tensor) -> Tensor:
         x = x.clone()
         ctx.residual, ctx.hessian = residual, hessian
         ctx.save_for_backward(x, *variables)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sciml.errors import InputError
-from sciml.optim.implicit import Function, differentiate_optimum, linearise
+from sciml.optim.implicit import Function, Hessian, differentiate_optimum, linearise
 from sciml.optim.marquardt import REASONS, RowModel, converged, minimise
 
 
@@ -40,7 +40,7 @@ def least_squares(
     start: Tensor,
     *args: object,
     jacobian: Function | None = None,
-    hessian: Function | None = None,
+    hessian: Hessian | None = None,
     maximum_steps: int = 200,
     residual_tolerance: float = 1e-14,
     gradient_tolerance: float = 1e-10,
