@@ -44,9 +44,9 @@ def test_the_check_notices_a_forgotten_device():
     @dataclass(frozen=True)
     class Forgetful(DiffusionSorption):
         def equations(self, u, x, t):
-            return {"diffusion_sorption": u.t - self.diffusion * u.xx + torch.zeros(len(x))}
+            return {"diffusion_sorption": u.t - self.diffusion * u.xx + torch.zeros(len(x.value))}
 
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match="meta"):
         train(Forgetful(), HardConstraintMoE, bases=3, experts=(2, 1))
 
 
