@@ -108,6 +108,7 @@ def test_the_equations_hold_beyond_the_training_time_as_well():
     grid = Grid.of(longer, (12, 13))
     batch = solver.draw([longer], grid, torch.Generator().manual_seed(0))
 
+    @torch.no_grad()
     def squares(coefficients):
         solver._coefficients = lambda *_: coefficients
         jets = solver.solve([longer], grid, batch).jets
