@@ -67,7 +67,7 @@ def finite_difference(
         for axis, order, spacing, name in zip(range(-d, 0), index, spacings, names, strict=True):
             if order:
                 rule = difference_matrix(values.shape[axis], order, accuracy, name in periodic)
-                matrix = torch.as_tensor(rule).to(values) / spacing**order
+                matrix = torch.as_tensor(rule, dtype=values.dtype, device=values.device) / spacing**order
                 result = torch.movedim(torch.movedim(result, axis, -1) @ matrix.T, -1, axis)
         return result
 

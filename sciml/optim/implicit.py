@@ -12,18 +12,21 @@ from torch.func import jvp, vjp, vmap
 from sciml.errors import DivergenceError
 
 Function = Callable[..., Tensor]
+Hessian = Callable[..., tuple[Tensor, Tensor]]
+"""J^T J and sum_i r_i grad^2 r_i, whose sum is the Hessian of |r|^2 / 2."""
 
 _CHUNK = 2**22  # numbers: a direction of differentiation may copy data as large as the Jacobian, so few go at once
 
 
-def differentiate_optimum(residual: Function, x: Tensor, *args: object, hessian: Function | None = None) -> Tensor:
+def differentiate_optimum(residual: Function, x: Tensor, *args: object, hessian: Hessian | None = None) -> Tensor:
     """``x`` (..., n), a minimiser of |residual(x, *args)|^2 found by any solver, as a function of the tensors in args.
 
     The gradient g(x, args) = J^T r vanishes at the optimum, hence dx = -H^-1 dg with H = J^T J + sum_i r_i grad^2 r_i.
     (Differentiating the root r = 0 instead drops the second term of H and J's own derivative: exact only where r = 0.)
     Where H is not positive definite its Gauss-Newton part J^T J takes its place, by the pseudo-inverse if singular, so
     that directions which the data leave free do not move. The backward pass can itself be differentiated.
-    ``hessian(x, *args)`` (..., n, n) gives H where it is known; automatic differentiation costs about 4 n residuals.
+    ``hessian(x, *args)`` gives the two parts of H, (..., n, n) each, where they are known; automatic differentiation
+    costs about 4 n residuals.
 
     Raises DivergenceError in the backward pass where the derivatives at ``x`` are not finite.
 
@@ -35,8 +38,8 @@ def differentiate_optimum(residual: Function, x: Tensor, *args: object, hessian:
     if not positions:
         return x
 
-    def of_variables(function: Function) -> Function:
-        def call(x: Tensor, *variables: Tensor) -> Tensor:
+    def of_variables(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(x: Tensor, *variables: Tensor) -> Any:
             values = dict(enumerate(args)) | dict(zip(positions, variables, strict=True))
             return function(x, *values.values())
 
@@ -63,7 +66,7 @@ def linearise(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, 
 
 class _Optimum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, residual: Function, hessian: Function | None, x: Tensor, *variables: Tensor) -> Tensor:
+    def forward(ctx: Any, residual: Function, hessian: Hessian | None, x: Tensor, *variables: Tensor) -> Tensor:
         x = x.clone()
         ctx.residual, ctx.hessian = residual, hessian
         ctx.save_for_backward(x, *variables)
@@ -77,19 +80,23 @@ class _Optimum(torch.autograd.Function):
             r, pull = vjp(lambda x: ctx.residual(x, *variables), x)[:2]
             return pull(r)[0]
 
-        def jacobian() -> Tensor:
-            return linearise(lambda x: ctx.residual(x, *variables), x)[1]
+        def gauss_newton() -> Tensor:
+            if ctx.hessian is not None:
+                return first
+            j = linearise(lambda x: ctx.residual(x, *variables), x)[1]
+            return j.mT @ j
 
         if ctx.hessian is None:
             _, hessian = linearise(lambda x: gradient(x, *variables), x)
         else:
-            hessian = ctx.hessian(x, *variables)
+            first, second = ctx.hessian(x, *variables)
+            hessian = first + second
         pull = vjp(lambda *variables: gradient(x, *variables), *variables)[1]
-        return None, None, None, *pull(-_solve(hessian, upstream, jacobian))
+        return None, None, None, *pull(-_solve(hessian, upstream, gauss_newton))
 
 
-def _solve(hessian: Tensor, rhs: Tensor, jacobian: Callable[[], Tensor]) -> Tensor:
-    """hessian^-1 rhs; for the problems of the batch where it is not positive definite, (J^T J)^+ rhs."""
+def _solve(hessian: Tensor, rhs: Tensor, gauss_newton: Callable[[], Tensor]) -> Tensor:
+    """hessian^-1 rhs; for the problems of the batch where it is not positive definite, gauss_newton^+ rhs."""
     n = rhs.shape[-1]
     with torch.no_grad():
         if not torch.isfinite(hessian).all():
@@ -103,8 +110,7 @@ def _solve(hessian: Tensor, rhs: Tensor, jacobian: Callable[[], Tensor]) -> Tens
     safe = torch.where(definite[..., None, None], scale * hessian * scale.mT, _identity(n, rhs))
     solution = scale * torch.cholesky_solve(scale * rhs.unsqueeze(-1), torch.linalg.cholesky(safe))
     if not definite.all():
-        j = jacobian()
-        fallback = torch.linalg.pinv(j.mT @ j, hermitian=True) @ rhs.unsqueeze(-1)
+        fallback = torch.linalg.pinv(gauss_newton(), hermitian=True) @ rhs.unsqueeze(-1)
         solution = torch.where(definite[..., None, None], solution, fallback)
     return solution.squeeze(-1)
 

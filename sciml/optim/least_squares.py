@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.linalg import vector_norm
 
 from sciml.errors import InputError
-from sciml.optim.implicit import Function, differentiate_optimum, linearise
-from sciml.optim.linear import linear_least_squares
-
-_REASONS = np.array(
-    [
-        "running",
-        "converged: residual",
-        "converged: gradient",
-        "converged: step",
-        "converged: decrease",
-        "maximum steps",
-        "no decrease found",
-        "not finite",
-    ]
-)
-_RUNNING, _RESIDUAL, _GRADIENT, _STEP, _DECREASE, _MAXIMUM, _STALLED, _NOT_FINITE = range(len(_REASONS))
-_DAMPING_LIMIT = 1e16
+from sciml.optim.implicit import Function, Hessian, differentiate_optimum, linearise
+from sciml.optim.marquardt import REASONS, RowModel, converged, minimise
 
 
 @dataclass(frozen=True)
@@ -57,7 +40,7 @@ def least_squares(
     start: Tensor,
     *args: object,
     jacobian: Function | None = None,
-    hessian: Function | None = None,
+    hessian: Hessian | None = None,
     maximum_steps: int = 200,
     residual_tolerance: float = 1e-14,
     gradient_tolerance: float = 1e-10,
@@ -94,107 +77,33 @@ def least_squares(
     constants = [value.detach() if isinstance(value, Tensor) else value for value in values]
     x = _broadcast_start(residual, start, constants)
 
-    def evaluate(x: Tensor) -> tuple[Tensor, Tensor]:
+    batch, n = x.shape[:-1], x.shape[-1]
+    everywhere = x.reshape(-1, n).clone()
+
+    def evaluate(x: Tensor, problems: Tensor) -> RowModel:
+        everywhere[problems] = x
+        at = everywhere.reshape(*batch, n)
         if jacobian is None:
-            return linearise(lambda x: residual(x, *constants), x)
-        return residual(x, *constants), jacobian(x, *constants)
+            r, j = linearise(lambda x: residual(x, *constants), at)
+        else:
+            r, j = residual(at, *constants), jacobian(at, *constants)
+        return RowModel(r.reshape(-1, r.shape[-1])[problems], j.reshape(-1, *j.shape[-2:])[problems], method)
 
     with torch.no_grad():
-        x, r, reason, steps = _minimise(
-            evaluate, x, maximum_steps, residual_tolerance, gradient_tolerance, step_tolerance, damping, method
-        )
-    optimum = differentiate_optimum(residual, x, *values, hessian=hessian)
-    if optimum.requires_grad:
-        r = residual(optimum, *values)
-    converged = (reason >= _RESIDUAL) & (reason <= _DECREASE)
-    batch = x.shape[:-1]
+        x, reasons, steps = minimise(
+            evaluate, everywhere.clone(), maximum_steps=maximum_steps, residual_tolerance=residual_tolerance,
+            gradient_tolerance=gradient_tolerance, step_tolerance=step_tolerance, damping=damping,
+        )  # fmt: skip
+    reasons, steps = reasons.reshape(batch), steps.reshape(batch)
+    optimum = differentiate_optimum(residual, x.reshape(*batch, n), *values, hessian=hessian)
+    good = converged(reasons)
     return LeastSquaresResult(
         x=optimum.to(start.dtype),
-        residual=r.to(start.dtype),
+        residual=residual(optimum, *values).to(start.dtype),
         steps=steps if batch else int(steps),
-        converged=converged if batch else bool(converged),
-        stop_reason=_REASONS[reason.cpu().numpy()] if batch else str(_REASONS[int(reason)]),
+        converged=good if batch else bool(good),
+        stop_reason=REASONS[reasons.cpu().numpy()] if batch else str(REASONS[int(reasons)]),
     )
-
-
-def _minimise(
-    evaluate: Callable[[Tensor], tuple[Tensor, Tensor]],
-    x: Tensor,
-    maximum_steps: int,
-    residual_tolerance: float,
-    gradient_tolerance: float,
-    step_tolerance: float,
-    damping: float,
-    method: str,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    eps = torch.finfo(x.dtype).eps
-    r, j = evaluate(x)
-    cosine = _cosine(j, r)
-    scale = torch.zeros_like(x)
-    mu, growth = torch.zeros_like(cosine), torch.full_like(cosine, 2.0)
-    steps = torch.zeros_like(cosine, dtype=torch.long)
-    reason = torch.where(_finite(r, j), _RUNNING, _NOT_FINITE)
-
-    while True:
-        reason = _stop(reason, vector_norm(r, dim=-1) <= residual_tolerance, _RESIDUAL)
-        reason = _stop(reason, cosine <= gradient_tolerance, _GRADIENT)
-        reason = _stop(reason, steps >= maximum_steps, _MAXIMUM)
-        active = reason == _RUNNING
-        if not active.any():
-            return x, r, reason, steps
-        steps += active
-        scale = torch.where(active[..., None], torch.maximum(scale, vector_norm(j, dim=-2)), 1.0)
-        step = _damped_step(j, r, mu, torch.where(scale > 0, scale, 1.0), active, method)
-        new_r, new_j = evaluate(x + step)
-        new_cosine = _cosine(new_j, new_r)
-
-        length = vector_norm(scale * step, dim=-1)
-        predicted = 0.5 * torch.einsum("...mn,...n->...m", j, step).square().sum(-1) + mu * length.square()
-        gain = 0.5 * ((r - new_r) * (r + new_r)).sum(-1) / predicted
-        undamped = mu <= 1  # the columns have unit length in the scaled unknowns
-        invisible = undamped & (predicted <= 4 * eps * r.square().sum(-1))
-        accept = torch.where(invisible, new_cosine < cosine, torch.where(mu == 0, (gain - 1).abs() < 0.1, gain > 1e-4))
-        accept &= active & _finite(new_r, new_j)
-
-        reason = _stop(reason, undamped & (length <= step_tolerance * vector_norm(scale * x, dim=-1)), _STEP)
-        reason = _stop(reason, invisible & ~accept, _DECREASE)
-        x = torch.where(accept[..., None], x + step, x)
-        r = torch.where(accept[..., None], new_r, r)
-        j = torch.where(accept[..., None, None], new_j, j)
-        cosine = torch.where(accept, new_cosine, cosine)
-        gain = torch.where(invisible, 0.5, gain)  # too small to be measured: leave the damping as it is
-        mu, growth = _nielsen(mu, growth, gain, accept, damping)
-        reason = _stop(reason, mu > _DAMPING_LIMIT, _STALLED)
-
-
-def _damped_step(j: Tensor, r: Tensor, mu: Tensor, scale: Tensor, active: Tensor, method: str) -> Tensor:
-    """argmin |J s + r|^2 + mu |scale s|^2; zero for the problems that are not active."""
-    damping = torch.diag_embed(torch.where(active[..., None], mu.sqrt()[..., None] * scale, 1.0))
-    rows = torch.cat([torch.where(active[..., None, None], j, 0.0), damping], -2)
-    rhs = torch.cat([torch.where(active[..., None], -r, 0.0), torch.zeros_like(scale)], -1)
-    return linear_least_squares(rows, rhs, method=method).x
-
-
-def _nielsen(mu: Tensor, growth: Tensor, gain: Tensor, accept: Tensor, damping: float) -> tuple[Tensor, Tensor]:
-    """Nielsen (1999), eq. 2.5: a good model lowers the damping, threefold at most; failures raise it ever faster."""
-    lowered = mu * (1 - (2 * gain - 1) ** 3).clamp(min=1 / 3)
-    raised = torch.where(mu == 0, damping, mu * growth)
-    return torch.where(accept, lowered, raised), torch.where(accept | (mu == 0), 2.0, 2 * growth)
-
-
-def _stop(reason: Tensor, condition: Tensor, code: int) -> Tensor:
-    return torch.where((reason == _RUNNING) & condition, code, reason)
-
-
-def _cosine(j: Tensor, r: Tensor) -> Tensor:
-    """The largest |cos| of the angle between the residual and a column of the Jacobian: zero at a stationary point."""
-    gradient = torch.einsum("...mn,...m->...n", j, r).abs()
-    lengths = vector_norm(j, dim=-2) * vector_norm(r, dim=-1, keepdim=True)
-    return torch.where(lengths == 0, 0.0, gradient / lengths).amax(-1)
-
-
-def _finite(r: Tensor, j: Tensor) -> Tensor:
-    return torch.isfinite(r).all(-1) & torch.isfinite(j).all(-1).all(-1)
 
 
 def _double(value: object) -> object:

@@ -102,20 +102,29 @@ def _svd(a: Tensor, b: Tensor, ridge: float, fall_back: bool) -> tuple[Tensor, T
 
 
 def _cholesky(a: Tensor, b: Tensor, ridge: float, fall_back: bool) -> tuple[Tensor, Tensor, Tensor]:
-    normal, g = a.mT @ a, a.mT @ b
     with torch.no_grad():
-        n = a.shape[-1]
-        identity = torch.eye(n, dtype=a.dtype, device=a.device)
-        shift = torch.zeros_like(normal[:, :1, :1])
-        floor = n * torch.finfo(a.dtype).eps  # pivots below are rounding errors: the unit columns make the diagonal 1
-        for _ in range(8):
-            r, info = torch.linalg.cholesky_ex(normal + shift * identity, upper=True)
-            failed = (info > 0) | ~(r.diagonal(dim1=-2, dim2=-1).amin(-1).square() > floor)
-            if not failed.any():
-                break
-            shift = torch.where(failed[:, None, None], (100 * shift).clamp(min=1e-12), shift)
+        r, shift = cholesky_with_ridge(a.mT @ a)
         condition = condition_estimate(r)
-    return _NormalEquations.apply(a, g, r, None), condition, 3 + (shift[:, 0, 0] > 0).long()
+    return _NormalEquations.apply(a, a.mT @ b, r, None), condition, 3 + (shift > 0).long()
+
+
+def cholesky_with_ridge(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """R with R^T R = matrix + shift identity, and the least of growing shifts (B,) that makes it definite; often none.
+
+    Args:
+        matrix: (B, n, n), semidefinite, of diagonal about 1.
+    """
+    n = matrix.shape[-1]
+    identity = torch.eye(n, dtype=matrix.dtype, device=matrix.device)
+    shift = torch.zeros_like(matrix[:, 0, 0])
+    floor = n * torch.finfo(matrix.dtype).eps  # pivots below are rounding errors
+    for _ in range(8):
+        r, info = torch.linalg.cholesky_ex(matrix + shift[:, None, None] * identity, upper=True)
+        failed = (info > 0) | ~(r.diagonal(dim1=-2, dim2=-1).amin(-1).square() > floor)
+        if not failed.any():
+            break
+        shift = torch.where(failed, (100 * shift).clamp(min=1e-12), shift)
+    return r, shift
 
 
 def _triangle(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -72,8 +72,9 @@ def test_given_hessian_is_used():
     def hessian(x, a, y, c):
         calls.append(x)
         product = (a @ x.unsqueeze(-1)).squeeze(-1)
-        weight = (1 + 2 * c * product) ** 2 + 2 * c * quadratic(x, a, y, c)
-        return a.mT @ (weight.unsqueeze(-1) * a)
+        weights = (1 + 2 * c * product) ** 2, 2 * c * quadratic(x, a, y, c)
+        first, second = (a.mT @ (weight.unsqueeze(-1) * a) for weight in weights)
+        return first, second
 
     gradients = [
         torch.autograd.grad(least_squares(quadratic, torch.zeros(2).double(), a, y, c, hessian=given).x[:, 0].sum(), y)[0]

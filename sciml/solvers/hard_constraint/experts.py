@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import sqrt
@@ -13,17 +13,17 @@ from torch import Tensor
 from sciml.jets import Field, Jet
 from sciml.problem import Points, Problem
 from sciml.solvers.hard_constraint.layer import Rows
-from sciml.solvers.hard_constraint.terms import Entry, Group
+from sciml.solvers.hard_constraint.terms import Group
 
 
 @dataclass(frozen=True)
 class ExpertTerm:
-    """One group of terms at the points of all experts of all instances.
+    """One group of terms at points of all experts of all instances.
 
     Attributes:
         group: the equations, or a condition.
-        points: where, in the order of (B, K, m).
-        places: numbers (B, K, m) of these grid points.
+        points: where, in the order of ``places``.
+        places: numbers of these grid points, (B, K, m), or (B, 1, m) where all experts have the same.
         scales: factor (N,) of every term's residuals at these points, or a number, by name.
     """
 
@@ -33,54 +33,81 @@ class ExpertTerm:
     scales: Mapping[str, Tensor | float]
 
     def rows(
-        self, part: slice, coupled: bool, problems: Sequence[Problem], bases: Mapping[str, Jet], offsets: Mapping[str, Jet]
+        self,
+        instances: slice,
+        experts: slice,
+        problems: Sequence[Problem],
+        bases: Mapping[str, Jet],
+        offsets: Mapping[str, Jet],
     ) -> Rows:
-        """The rows of the least-squares problems in ``part``: of single experts, or of all K of an instance if ``coupled``.
+        """The rows of some experts of some instances.
 
         Args:
             bases, offsets: jets of the bases (B, N, G) and of what is added to their combination (B, G), by unknown.
         """
-        b, k, m = self.places.shape
-        lead = (b, k) if coupled else (b * k, 1)
-        places = self.places.reshape(b, 1, k * m)
+        same = self.places.shape[1] == 1
+        places = self.places[instances, slice(0, 1) if same else experts]
+        count, flat = places.shape[1], places.flatten(1)
 
         def entry(name: str, index: tuple[int, ...]) -> Tensor:
-            values = bases[name].partial(index)
-            return values.gather(2, places.expand(-1, values.shape[1], -1)).mT.reshape(*lead, m, -1)[part]
+            values = bases[name].partial(index)[instances]
+            taken = values.gather(2, flat[:, None].expand(-1, values.shape[1], -1))
+            return taken.mT.unflatten(1, (count, -1))
 
         def offset(name: str, index: tuple[int, ...]) -> Tensor:
-            return offsets[name].partial(index).gather(1, places[:, 0]).reshape(*lead, m)[part]
+            return offsets[name].partial(index)[instances].gather(1, flat).unflatten(1, (count, -1))
 
         entries = torch.stack([entry(*e) for e in self.group.entries])
         offset_entries = torch.stack([offset(*e) for e in self.group.entries])
-        return Rows(entries, offset_entries, self._evaluator(part, lead, problems))
-
-    def _evaluator(self, part: slice, lead: tuple[int, int], problems: Sequence[Problem]) -> Callable[[Tensor], Tensor]:
-        m, group = self.places.shape[2], self.group
-        slots = {entry: row for row, entry in enumerate(group.entries)}
-        chunk = lead[1] * m
-        instances = [e * len(problems) // lead[0] for e in range(lead[0])][part]
-        runs, start = [], 0
-        for instance, members in groupby(instances):
-            count = len(list(members))
-            first = (part.start + start) * chunk
-            places = slice(first, first + count * chunk)
-            scales = [s[places] if isinstance(s := self.scales[term], Tensor) else s for term in group.terms]
-            runs.append((problems[instance], slice(start, start + count), self.points[places], scales))
-            start += count
-
-        def evaluate(values: Tensor) -> Tensor:
-            found = []
-            for problem, run, points, scales in runs:
-                flat = values[:, run].flatten(1)
-                fields = {name: _field(name, flat, slots, problem) for name in problem.unknowns}
-                residuals = group.evaluate(problem, fields, points).values()
-                scaled = [scale / sqrt(m) * residual for scale, residual in zip(scales, residuals, strict=True)]
-                found.append(torch.stack(scaled).unflatten(1, values[0, run].shape))
-            return torch.cat(found, 1)
-
-        return evaluate
+        evaluate = _Evaluator(self, instances, experts, problems)
+        return Rows(entries, offset_entries, evaluate, affine=same and self.group.affine)
 
 
-def _field(name: str, values: Tensor, slots: Mapping[Entry, int], problem: Problem) -> Jet:
-    return Field(problem.coordinates, lambda index: values[slots[name, index]])
+class _Evaluator:
+    """The residuals at the points of some experts, which are numbered by instance first."""
+
+    def __init__(self, term: ExpertTerm, instances: slice, experts: slice, problems: Sequence[Problem]) -> None:
+        self.term, self.problems = term, problems
+        self.first, self.count = (instances.start, experts.start), experts.stop - experts.start
+        self.slots = {entry: row for row, entry in enumerate(term.group.entries)}
+        self.last: tuple[list[int], list[_Run]] = ([], [])
+
+    def __call__(self, values: Tensor, experts: Tensor) -> Tensor:
+        group, found = self.term.group, []
+        for run in self._runs(experts.tolist(), values.device):
+            flat = values[:, run.part].flatten(1)
+            fields = {name: self._field(name, flat, run.problem) for name in run.problem.unknowns}
+            residuals = group.evaluate(run.problem, fields, run.points).values()
+            scaled = [scale * residual for scale, residual in zip(run.scales, residuals, strict=True)]
+            found.append(torch.stack(scaled).unflatten(1, (-1, values.shape[2])))
+        return torch.cat(found, 1)
+
+    def _runs(self, experts: list[int], device: torch.device) -> list[_Run]:
+        """What is evaluated at once: the experts of one instance."""
+        if experts != self.last[0]:
+            runs, start = [], 0
+            for instance, members in groupby(experts, lambda expert: expert // self.count):
+                own = [expert % self.count for expert in members]
+                runs.append(self._run(self.first[0] + instance, torch.tensor(own, device=device), start))
+                start += len(own)
+            self.last = experts, runs
+        return self.last[1]
+
+    def _run(self, instance: int, own: Tensor, start: int) -> _Run:
+        _, count, m = self.term.places.shape
+        blocks = instance * count + (own + self.first[1] if count > 1 else torch.zeros_like(own))
+        places = (blocks[:, None] * m + torch.arange(m, device=own.device)).flatten()
+        scales = [scale[places] if isinstance(scale, Tensor) else scale for scale in self.term.scales.values()]
+        part = slice(start, start + len(own))
+        return _Run(part, self.problems[instance], self.term.points[places], [scale / sqrt(m) for scale in scales])
+
+    def _field(self, name: str, values: Tensor, problem: Problem) -> Jet:
+        return Field(problem.coordinates, lambda index: values[self.slots[name, index]])
+
+
+@dataclass(frozen=True)
+class _Run:
+    part: slice
+    problem: Problem
+    points: Points
+    scales: list[Tensor | float]

@@ -9,24 +9,27 @@ import torch
 from torch import Tensor
 from torch.func import vjp
 
-from sciml.optim import least_squares
+from sciml.optim import differentiate_optimum
+from sciml.optim.marquardt import NormalModel, minimise
 
 
 @dataclass(frozen=True)
 class Rows:
     """Residual rows that depend pointwise on A jet entries, which are linear in the coefficients of each expert.
 
-    Shapes name E problems that are solved by themselves, each of J coupled experts with m points and N coefficients.
+    Shapes name B instances of K experts with m points and N coefficients each.
 
     Attributes:
-        entries: the entries of the bases' jets, (A, E, J, m, N).
-        offset: what is added to their combination, (A, E, J, m).
-        evaluate: maps values of the entries (A, E, J, m) to residuals (T, E, J, m), each point by itself.
+        entries: the entries of the bases' jets, (A, B, K, m, N), or (A, B, 1, m, N) where all experts have the same.
+        offset: what is added to their combination, (A, B, K, m) or (A, B, 1, m).
+        evaluate: maps values of the entries (A, S, m) of the experts numbered (S,), of all B K, to residuals (T, S, m).
+        affine: whether the residuals are affine in the entries, and all experts have the same.
     """
 
     entries: Tensor
     offset: Tensor
-    evaluate: Callable[[Tensor], Tensor]
+    evaluate: Callable[[Tensor, Tensor], Tensor]
+    affine: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,20 +44,22 @@ class Tolerances:
 def solve(
     groups: Sequence[Rows], start: Tensor, ridge: float, seams: Tensor | None = None, tolerances: Tolerances = Tolerances()
 ) -> Tensor:
-    """Coefficients (E, J, N) that minimise the sum of squares of all rows and of ``ridge`` times the coefficients.
+    """Coefficients (B, K, N) that minimise the sum of squares of the rows and of ``ridge`` times the coefficients.
 
-    Differentiable with respect to the entries, offsets and seams, by the implicit function theorem with the full Hessian.
+    Every expert is a problem by itself; given ``seams``, all of an instance are one. Differentiable with respect to the
+    entries, offsets and seams, by the implicit function theorem with the full Hessian.
 
     Args:
-        start: first guess (E, J, N).
-        seams: coefficients (E, S, J, N) of further rows, which are linear and couple the experts.
+        start: first guess (B, K, N).
+        seams: coefficients (B, S, K, N) of further rows, which are linear and couple the experts of an instance.
 
     Source: Chalapathi, Du & Krishnapriyan (2024), 2402.13412, eq. 3 to 5; the derivative is that of a least-squares
     optimum, not of a root, so that it is right where the residual does not vanish.
     """
-    shape = start.shape
-    tensors = [tensor for group in groups for tensor in (group.entries, group.offset)]
-    tensors += [] if seams is None else [seams]
+    b, k, n = start.shape
+    tensors = [tensor.double() for group in groups for tensor in (group.entries, group.offset)]
+    tensors += [] if seams is None else [seams.double()]
+    experts = torch.arange(b * k, device=start.device)
 
     def unpack(data: Sequence[Tensor]) -> tuple[list[Rows], Tensor | None]:
         given = [replace(g, entries=data[2 * i], offset=data[2 * i + 1]) for i, g in enumerate(groups)]
@@ -62,69 +67,161 @@ def solve(
 
     def residual(x: Tensor, *data: Tensor) -> Tensor:
         given, coupling = unpack(data)
-        x = x.reshape(shape)
-        rows = [_flat(group.evaluate(_values(group, x))) for group in given] + [(ridge * x).flatten(1)]
-        if coupling is not None:
-            rows.append(torch.einsum("esjn,ejn->es", coupling, x))
-        return torch.cat(rows, dim=1)
+        c = x.reshape(b, k, n)
+        # (B, K, rows): every row belongs to one expert
+        own = [_evaluated(group, _values(group, c), experts).movedim(0, 2).flatten(2) for group in given] + [ridge * c]
+        rows = torch.cat(own, dim=2).reshape(len(x), -1)
+        return rows if coupling is None else torch.cat([rows, torch.einsum("bskn,bkn->bs", coupling, c)], dim=1)
 
-    def jacobian(x: Tensor, *data: Tensor) -> Tensor:
+    def hessian(x: Tensor, *data: Tensor) -> tuple[Tensor, Tensor]:
         given, coupling = unpack(data)
-        x = x.reshape(shape)
-        blocks = []
+        c = x.reshape(b, k, n)
+        first = (ridge**2 * _identity(c)).expand(b, k, n, n)
+        second = torch.zeros_like(first)
         for group in given:
-            values, pull = vjp(group.evaluate, _values(group, x))[:2]
-            for term in range(len(values)):
-                (slopes,) = pull(_unit(values, term))
-                blocks.append(_combine(slopes, group.entries))
-        rows = [_coupled(block) for block in blocks] + [ridge * _identity(x)]
-        if coupling is not None:
-            rows.append(coupling.flatten(2))
-        return torch.cat(rows, dim=1)
+            values = _values(group, c)
+            for block in _jacobian(group, values, experts):
+                first = first + block.mT @ block
+            if not group.affine:
+                second = second + _curvature(group, values, experts)
+        if coupling is None:
+            return first.flatten(0, 1), second.flatten(0, 1)
+        rows = coupling.flatten(2)
+        return _block_diagonal(first) + rows.mT @ rows, _block_diagonal(second)
 
-    def hessian(x: Tensor, *data: Tensor) -> Tensor:
-        given, _ = unpack(data)
-        j = jacobian(x, *data)
-        x = x.reshape(shape)
-        curved = torch.zeros(*shape, shape[-1], dtype=x.dtype, device=x.device)
-        for group in given:
-            curved = curved + _curvature(group, _values(group, x))
-        return j.mT @ j + _coupled(curved)
-
-    result = least_squares(
-        residual, start.flatten(1), *tensors, jacobian=jacobian, hessian=hessian,
-        maximum_steps=tolerances.maximum_steps, gradient_tolerance=tolerances.gradient, step_tolerance=tolerances.step,
-    )  # fmt: skip
-    return result.x.reshape(shape)
+    with torch.no_grad():
+        normal = _Normal(*unpack([tensor.detach() for tensor in tensors]), ridge, (b, k, n))
+        x = start.double().reshape(b * k, n) if seams is None else start.double().reshape(b, k * n)
+        found, _, _ = minimise(
+            normal, x, maximum_steps=tolerances.maximum_steps, residual_tolerance=1e-14,
+            gradient_tolerance=tolerances.gradient, step_tolerance=tolerances.step, damping=1e-3,
+        )  # fmt: skip
+    return differentiate_optimum(residual, found, *tensors, hessian=hessian).reshape(b, k, n)
 
 
-def _values(group: Rows, x: Tensor) -> Tensor:
-    """The jet entries (A, E, J, m) of the combination ``x`` (E, J, N)."""
-    return (group.entries @ x.unsqueeze(-1)).squeeze(-1) + group.offset
+class _Normal:
+    """The normal equations of the least-squares problems with given numbers, linearised at given coefficients.
+
+    Affine rows are first reduced, by orthogonal transformations, to no more than there are coefficients and one.
+    """
+
+    def __init__(self, groups: Sequence[Rows], seams: Tensor | None, ridge: float, shape: tuple[int, int, int]) -> None:
+        b, k, _ = shape
+        self.shape, self.ridge = shape, ridge
+        # Pairs of entries and offset by expert, (A, B K, m, N) and (A, B K, m).
+        self.curved = [
+            (
+                group.evaluate,
+                group.entries.expand(-1, b, k, -1, -1).flatten(1, 2),
+                group.offset.expand(-1, b, k, -1).flatten(1, 2),
+            )
+            for group in groups
+            if not group.affine
+        ]
+        self.affine = [_reduced(group, k) for group in groups if group.affine]
+        self.seams = None if seams is None else seams.flatten(2)  # (B, S, K N)
+        self.coupling = None if self.seams is None else self.seams.mT @ self.seams
+        self.held = torch.arange(b * k, device=groups[0].entries.device)
+
+    def __call__(self, x: Tensor, problems: Tensor) -> NormalModel:
+        _, k, n = self.shape
+        experts = problems
+        if self.seams is not None:
+            experts = (problems[:, None] * k + torch.arange(k, device=problems.device)).flatten()
+        self._hold(experts)
+        c = x.reshape(-1, n)
+        matrix = self.ridge**2 * _identity(c).expand(len(c), n, n)
+        gradient = self.ridge**2 * c
+        square = self.ridge**2 * c.square().sum(-1)
+        for evaluate, entries, offset in self.curved:
+            values = (entries @ c[:, :, None]).squeeze(-1) + offset
+            for r, slopes in _slopes(evaluate, values, experts):
+                matrix, gradient, square = _added(matrix, gradient, square, _combine(slopes, entries), r)
+        for block, constant in self.affine:
+            block = block[experts]
+            r = (block @ c[:, :, None]).squeeze(-1) + constant[experts]
+            matrix, gradient, square = _added(matrix, gradient, square, block, r)
+        if self.seams is None or self.coupling is None:
+            return NormalModel(square, gradient, matrix)
+        seams = self.seams[problems]
+        jumps = (seams @ x[:, :, None]).squeeze(-1)
+        return NormalModel(
+            square.reshape(-1, k).sum(1) + jumps.square().sum(1),
+            gradient.reshape(len(x), -1) + (seams.mT @ jumps[:, :, None]).squeeze(-1),
+            _block_diagonal(matrix.unflatten(0, (-1, k))) + self.coupling[problems],
+        )
+
+    def _hold(self, experts: Tensor) -> None:
+        """Drop the entries of other experts: once stopped, a problem does not return."""
+        if len(experts) == len(self.held):
+            return
+        kept = torch.isin(self.held, experts)
+        self.held = experts
+        self.curved = [(evaluate, entries[:, kept], offset[:, kept]) for evaluate, entries, offset in self.curved]
 
 
-def _flat(residuals: Tensor) -> Tensor:
-    """(T, E, J, m) as rows (E, T J m)."""
-    return residuals.movedim(0, 1).flatten(1)
+def _slopes(evaluate: Callable[[Tensor, Tensor], Tensor], values: Tensor, experts: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Of every term the residuals (S, m) and their derivatives (A, S, m) with respect to the entries."""
+    with torch.enable_grad():
+        values = values.detach().requires_grad_()
+        residuals = evaluate(values, experts)
+        sums = residuals.flatten(1).sum(1).unbind()  # every residual depends on the values at its own point
+    slopes = [torch.autograd.grad(total, values, retain_graph=True, materialize_grads=True)[0] for total in sums]
+    return list(zip(residuals.detach(), slopes, strict=True))
+
+
+def _added(matrix: Tensor, gradient: Tensor, square: Tensor, block: Tensor, r: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """With the rows ``block`` (S, m, N) and their residuals (S, m)."""
+    pulled = (block.mT @ r[:, :, None]).squeeze(-1)
+    return torch.baddbmm(matrix, block.mT, block), gradient + pulled, square + r.square().sum(-1)
+
+
+def _reduced(group: Rows, experts: int) -> tuple[Tensor, Tensor]:
+    """Rows (B K, p, N) and constants (B K, p), p <= N + 1, whose squares sum to those of an affine group everywhere."""
+    first = torch.arange(group.offset.shape[1], device=group.offset.device) * experts
+    constant = group.evaluate(group.offset[:, :, 0], first)
+    blocks = _jacobian(replace(group, offset=group.offset[:, :, :1]), group.offset[:, :, :1], first)
+    rows = torch.cat([torch.cat([b[:, 0], r[..., None]], -1) for b, r in zip(blocks, constant, strict=True)], dim=1)
+    triangle = torch.linalg.qr(rows, mode="r").R.repeat_interleave(experts, dim=0)
+    return triangle[..., :-1].contiguous(), triangle[..., -1].contiguous()
+
+
+def _values(group: Rows, c: Tensor) -> Tensor:
+    """The jet entries (A, B, K, m) of the combinations ``c`` (B, K, N)."""
+    if group.entries.shape[2] == 1:
+        return (group.entries.squeeze(2) @ c.mT).mT + group.offset
+    return (group.entries @ c.unsqueeze(-1)).squeeze(-1) + group.offset
+
+
+def _evaluated(group: Rows, values: Tensor, experts: Tensor) -> Tensor:
+    """The residuals (T, B, K, m) at values (A, B, K, m)."""
+    return group.evaluate(values.flatten(1, 2), experts).unflatten(1, values.shape[1:3])
+
+
+def _jacobian(group: Rows, values: Tensor, experts: Tensor) -> list[Tensor]:
+    """d residual / d coefficients (B, K, m, N) of each term, at values (A, B, K, m)."""
+    residuals, pull = vjp(lambda v: _evaluated(group, v, experts), values)[:2]
+    return [_combine(pull(_unit(residuals, term))[0], group.entries) for term in range(len(residuals))]
 
 
 def _combine(slopes: Tensor, entries: Tensor) -> Tensor:
-    """sum_a slopes_a entries_a: (A, E, J, m) and (A, E, J, m, N) give (E, J, m, N)."""
+    """sum_a slopes_a entries_a: (A, ..., m) and (A, ..., m, N) give (..., m, N)."""
     total = slopes[0].unsqueeze(-1) * entries[0]
     for slope, entry in zip(slopes[1:], entries[1:], strict=True):
         total = torch.addcmul(total, slope.unsqueeze(-1), entry)
     return total
 
 
-def _curvature(group: Rows, values: Tensor) -> Tensor:
-    """sum over rows of residual times its second derivative in the coefficients, (E, J, N, N)."""
-    residuals = group.evaluate(values)
+def _curvature(group: Rows, values: Tensor, experts: Tensor) -> Tensor:
+    """sum over rows of residual times its second derivative in the coefficients, (B, K, N, N)."""
+    residuals = _evaluated(group, values, experts)
 
     def slopes(values: Tensor) -> Tensor:
-        return vjp(group.evaluate, values)[1](residuals)[0]
+        return vjp(lambda v: _evaluated(group, v, experts), values)[1](residuals)[0]
 
     pull = vjp(slopes, values)[1]
-    total = torch.zeros_like(group.entries[0].mT @ group.entries[0])
+    n = group.entries.shape[-1]
+    total = values.new_zeros(*values.shape[1:3], n, n)
     for a, entry in enumerate(group.entries):
         (weights,) = pull(_unit(values, a))
         if weights.any():  # most entries occur linearly
@@ -138,17 +235,12 @@ def _unit(like: Tensor, row: int) -> Tensor:
     return unit
 
 
-def _coupled(blocks: Tensor) -> Tensor:
-    """Blocks (E, J, m, N) of the experts on the diagonal of a matrix (E, J m, J N)."""
-    e, j, m, n = blocks.shape
-    if j == 1:
-        return blocks.squeeze(1)
-    matrix = blocks.new_zeros(e, j, m, j, n)
-    for i in range(j):
-        matrix[:, i, :, i] = blocks[:, i]
-    return matrix.reshape(e, j * m, j * n)
+def _block_diagonal(blocks: Tensor) -> Tensor:
+    """Matrices (B, K N, K N) with the blocks (B, K, N, N) on the diagonal."""
+    b, k, n, _ = blocks.shape
+    placed = torch.diag_embed(blocks.permute(0, 2, 3, 1))  # (B, N, N, K, K)
+    return placed.permute(0, 3, 1, 4, 2).reshape(b, k * n, k * n)
 
 
-def _identity(x: Tensor) -> Tensor:
-    n = x[0].numel()
-    return torch.eye(n, dtype=x.dtype, device=x.device).expand(len(x), n, n)
+def _identity(like: Tensor) -> Tensor:
+    return torch.eye(like.shape[-1], dtype=like.dtype, device=like.device)

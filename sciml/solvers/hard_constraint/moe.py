@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import prod, sqrt
 
 import torch
@@ -151,30 +152,28 @@ class HardConstraintMoE(GridSolver):
         b, k = len(problems), len(partition)
         terms = [self._term(group, batch, partition.grid, b, k) for group in self.groups.values()]
         coupled = self.interface and k > 1
-        lead = (b, k) if coupled else (b * k, 1)
         if coupled:
             scale = self.scale(INTERFACE, batch[INTERFACE])
             scale = scale.reshape(b, -1, 1, 1) if isinstance(scale, Tensor) else scale
             seams = scale / sqrt(seams.shape[1]) * seams
 
         def solve_part(part: slice) -> Tensor:
-            rows = [term.rows(part, coupled, problems, jets, added) for term in terms]
-            zeros = torch.zeros(part.stop - part.start, lead[1], self.bases, dtype=torch.float64, device=self.device)
-            return solve(rows, zeros, self.ridge, seams[part] if coupled else None, self.tolerances)
+            instances, experts = (part, slice(0, k)) if coupled else (slice(0, b), part)
+            shape = instances.stop - instances.start, experts.stop - experts.start, self.bases
+            zeros = torch.zeros(shape, dtype=torch.float64, device=self.device)
+            if not zeros.numel():  # more processes than experts
+                return zeros
+            rows = [term.rows(instances, experts, problems, jets, added) for term in terms]
+            return solve(rows, zeros, self.ridge, seams[instances] if coupled else None, self.tolerances)
 
-        found = shared(lead[0], solve_part) if self.share else solve_part(slice(0, lead[0]))
-        return found.reshape(b, k, self.bases)
+        # Separate experts are shared by number, coupled ones by instance.
+        return shared(b, solve_part) if coupled else shared(k, lambda part: solve_part(part).transpose(0, 1)).transpose(0, 1)
 
     def _term(self, group: Group, batch: Batch, grid: Grid, b: int, k: int) -> ExpertTerm:
+        """An expert's own equations, or a condition, which every expert satisfies."""
         points = batch[CONSTRAINT if group.key == INTERIOR else group.key].to(dtype=torch.float64)
         assert points.rows is not None
-        if group.key == INTERIOR:
-            return self._expert_term(group, points, (points.rows % grid.size).reshape(b, k, -1))
-        # Every expert satisfies the conditions of the whole problem.
-        every = torch.arange(len(points), device=self.device).reshape(b, 1, -1).expand(b, k, -1)
-        return self._expert_term(group, points[every.flatten()], (points.rows % grid.size)[every])
-
-    def _expert_term(self, group: Group, points: Points, places: Tensor) -> ExpertTerm:
+        places = (points.rows % grid.size).reshape(b, k if group.key == INTERIOR else 1, -1)
         return ExpertTerm(group, points, places, {term: self.scale(term, points) for term in group.terms})
 
     def _seams(self, partition: Partition, bases: dict[str, Tensor]) -> Tensor:
@@ -190,7 +189,12 @@ class HardConstraintMoE(GridSolver):
         return torch.cat(rows, dim=1)
 
     def _partition(self, grid: Grid) -> Partition:
-        return Partition(grid, self.parts, self.overlap)
+        return _partition(grid, self.parts, self.overlap)
+
+
+@lru_cache(maxsize=16)
+def _partition(grid: Grid, parts: tuple[int, ...], overlap: int) -> Partition:
+    return Partition(grid, parts, overlap)
 
 
 def _some(numbers: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -162,25 +162,23 @@ class GridSolver(Solver):
 
     def inputs(self, problems: Sequence[Problem], grid: Grid) -> Tensor:
         """What the network sees, (B, channels, *shape)."""
-        points = self._coordinates(grid)
-        embedded = self.embedding(points).T
-        stacks = [torch.cat([embedded, *(v[None] for v in initial_values(p, points).values())]) for p in problems]
-        return torch.stack(stacks).unflatten(-1, grid.shape)
+        embedded = self.embedding(self._coordinates(grid)).T.unflatten(-1, grid.shape)
+        return torch.stack([torch.cat([embedded, *(v[None] for v in self._initial(p, grid).values())]) for p in problems])
 
     def offsets(self, problems: Sequence[Problem], grid: Grid) -> dict[str, Tensor]:
         """What the network's fields are added to, (B, *shape): the initial values, or zero."""
-        points = self._coordinates(grid)
         if not self.exact_initial:
-            return {name: points.new_zeros(len(problems), *grid.shape) for name in self.independent}
-        values = [initial_values(problem, points) for problem in problems]
-        return {name: torch.stack([v[name] for v in values]).unflatten(-1, grid.shape) for name in self.independent}
+            zeros = self._coordinates(grid).new_zeros(len(problems), *grid.shape)
+            return dict.fromkeys(self.independent, zeros)
+        values = [self._initial(problem, grid) for problem in problems]
+        return {name: torch.stack([v[name] for v in values]) for name in self.independent}
 
     def ramp(self, grid: Grid) -> Tensor | float:
         """The factor of the network's fields, broadcastable to (*shape)."""
         if not self.exact_initial:
             return 1.0
         axis = grid.names.index(str(self.problem.time))
-        low, high = (float(bound[axis]) for bound in self.problem.domain.bounds)
+        low, high = self.grid.low[axis], self.grid.high[axis]
         return (self._coordinates(grid)[:, axis].reshape(grid.shape) - low) / (high - low)
 
     # Solutions --------------------------------------------------------------------------------------------------
@@ -220,6 +218,16 @@ class GridSolver(Solver):
     # ------------------------------------------------------------------------------------------------------------
     def _coordinates(self, grid: Grid) -> Tensor:
         return grid.points(next(self.parameters()))
+
+    def _initial(self, problem: Problem, grid: Grid) -> dict[str, Tensor]:
+        """The initial values at all times, (*shape)."""
+        points = self._coordinates(grid)
+        if grid.time is None:
+            return {}
+        axis = grid.names.index(grid.time)
+        first = points.unflatten(0, grid.shape).select(axis, 0)
+        values = initial_values(problem, first.flatten(0, -2))
+        return {name: v.reshape(first.shape[:-1]).unsqueeze(axis).expand(grid.shape) for name, v in values.items()}
 
     def _check_initial(self) -> None:
         if not self.exact_initial:

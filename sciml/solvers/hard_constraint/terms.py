@@ -16,16 +16,21 @@ from sciml.problem import INTERIOR, Initial, Points, Problem
 Entry = tuple[str, MultiIndex]
 """An unknown and a derivative of it."""
 
-_ON_A_GRID = ("initial", "dirichlet", "neumann", "robin", "constraint")
+_AFFINE = ("initial", "dirichlet", "neumann", "robin")
+_ON_A_GRID = (*_AFFINE, "constraint")
 
 
 @dataclass(frozen=True)
 class Group:
-    """The equations (key "interior"), or one condition: the names of its terms and the jet entries that they need."""
+    """The equations (key "interior"), or one condition: the names of its terms and the jet entries that they need.
+
+    ``affine``: whether the residuals are known to be affine in the entries.
+    """
 
     key: str
     terms: tuple[str, ...]
     entries: tuple[Entry, ...]
+    affine: bool = False
 
     def evaluate(self, problem: Problem, fields: Mapping[str, Jet], points: Points) -> dict[str, Tensor]:
         """Residual vectors (N,) of the terms."""
@@ -59,7 +64,7 @@ def _trace(problem: Problem, key: str, points: Points) -> Group:
 
     asked = record(evaluate, problem.coordinates, len(problem.unknowns), points.coordinates[:, 0])
     entries = [(name, index) for name, one in zip(problem.unknowns, asked, strict=True) for index in sorted(one.indices)]
-    return Group(key, tuple(found), tuple(entries))
+    return Group(key, tuple(found), tuple(entries), key != INTERIOR and problem.named_conditions()[key].kind in _AFFINE)
 
 
 def eliminated(problem: Problem) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import torch
 
 from problems import DiffusionSorption, Heat
 from sciml import MLP, HardConstraintMoE, InputError, Pointwise, SoftConstraint
+from sciml.solvers.hard_constraint.grid import Grid
 from sciml.solvers.hard_constraint.layer import Rows, Tolerances, solve
 
 TIGHT = Tolerances(100, 1e-13, 1e-14)
@@ -23,7 +24,7 @@ def test_gradient_of_the_layer(size):
     entries, offset = draw(2, 2, 1, 9, 3).requires_grad_(), (size * draw(2, 2, 1, 9)).requires_grad_()
 
     def optimum(entries, offset):
-        rows = Rows(entries, offset, lambda v: v[:1] + 0.1 * v[:1] * v[1:])
+        rows = Rows(entries, offset, lambda v, _: v[:1] + 0.1 * v[:1] * v[1:])
         return solve([rows], torch.zeros(2, 1, 3, dtype=torch.float64), 1e-1, tolerances=TIGHT)
 
     assert torch.autograd.gradcheck(optimum, (entries, offset), eps=1e-6, atol=1e-5)
@@ -34,11 +35,11 @@ def test_gradient_of_coupled_experts():
     seams = draw(2, 3, 2, 2).requires_grad_()
 
     def optimum(entries, offset, seams):
-        rows = Rows(entries, offset, lambda v: v[:1] + 0.1 * v[:1] * v[1:])
+        rows = Rows(entries, offset, lambda v, _: v[:1] + 0.1 * v[:1] * v[1:])
         return solve([rows], torch.zeros(2, 2, 2, dtype=torch.float64), 1e-1, seams, TIGHT)
 
     assert torch.autograd.gradcheck(optimum, (entries, offset, seams), eps=1e-6, atol=1e-5)
-    apart = solve([Rows(entries, offset, lambda v: v[:1])], torch.zeros(2, 2, 2, dtype=torch.float64), 1e-1)
+    apart = solve([Rows(entries, offset, lambda v, _: v[:1])], torch.zeros(2, 2, 2, dtype=torch.float64), 1e-1)
     assert not torch.allclose(optimum(entries, offset, 10 * seams), apart, rtol=1e-2)
 
 
@@ -77,7 +78,7 @@ def test_a_coefficient_is_recovered_through_the_layer():
 
     def solution(a):
         entries = torch.stack([a * second, basis])[:, None, None]
-        rows = Rows(entries, offset, lambda v: v[:1] - v[1:] ** 3)
+        rows = Rows(entries, offset, lambda v, _: v[:1] - v[1:] ** 3)
         return (basis @ solve([rows], torch.zeros(1, 1, 3, dtype=torch.float64), 1e-6)[0, 0, :, None])[:, 0]
 
     measured = solution(torch.tensor(0.5, dtype=torch.float64))
@@ -99,6 +100,27 @@ def test_experts_that_answer_for_everything_are_one_expert():
     one, four = build(DiffusionSorption()), build(DiffusionSorption(), (4, 1), overlap=12)
     problem = [DiffusionSorption()]
     torch.testing.assert_close(four.predict(problem)["u"], one.predict(problem)["u"], rtol=1e-5, atol=1e-6)
+
+
+def test_the_equations_hold_beyond_the_training_time_as_well():
+    """Coefficients are solved for on the longer interval: those of the shorter one violate the equations more there."""
+    solver, longer = build(DiffusionSorption(duration=40.0)), DiffusionSorption(duration=50.0)
+    grid = Grid.of(longer, (12, 13))
+    batch = solver.draw([longer], grid, torch.Generator().manual_seed(0))
+
+    @torch.no_grad()
+    def squares(coefficients):
+        solver._coefficients = lambda *_: coefficients
+        jets = solver.solve([longer], grid, batch).jets
+        return sum(float(r.square().mean()) for r in solver.residuals_of(jets, [longer], grid, batch).values())
+
+    find = solver._coefficients
+    found = []
+    for problem, shape in ((longer, (12, 13)), (solver.problem, (12, 10))):
+        solver._coefficients = lambda *given: found.append(find(*given)) or found[-1]
+        assert solver.predict([problem], shape)["u"].shape == (1, *shape)
+    best, shorter = found
+    assert squares(best) < squares(shorter)
 
 
 def test_the_solution_is_the_experts_side_by_side():

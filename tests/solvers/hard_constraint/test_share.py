@@ -1,0 +1,63 @@
+"""The experts of one batch on two processes, as torchrun would start them, and on one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from problems import DiffusionSorption
+from sciml import MLP, HardConstraintMoE, Pointwise
+from sciml.solvers.hard_constraint.layer import Tolerances
+from sciml.training import ResidualObjective, distributed
+
+ROOT = Path(__file__).parents[3]
+EXPERTS = {"separate": ((3, 1), False), "coupled": ((3, 1), True), "one": ((1, 1), False)}
+
+
+def outcome(parts: tuple[int, int], interface: bool) -> dict[str, torch.Tensor]:
+    """Solution, loss and gradient of three instances: no number of them is a multiple of two."""
+    generator = torch.Generator().manual_seed(0)
+    network = Pointwise(MLP(HardConstraintMoE.input_channels(DiffusionSorption()), 4, width=8, depth=1, generator=generator))
+    solver = HardConstraintMoE(
+        DiffusionSorption(), network, shape=(9, 8), bases=4, experts=parts, interface=interface, instances=3, batch=3,
+        condition_points=8, tolerances=Tolerances(100, 1e-11, 1e-13), share=True, generator=generator,
+    )  # fmt: skip
+    with distributed.averaged_gradients(solver):
+        objective = ResidualObjective(solver)
+        # Processes would draw different points.
+        objective.set_points(solver.sample(torch.Generator().manual_seed(distributed.rank())))
+        loss = objective.loss()
+        gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, objective.parameters)])
+    return {"u": solver.predict(solver.instances)["u"], "loss": loss.detach(), "gradient": gradient}
+
+
+def work(folder: Path) -> None:
+    """What every process does."""
+    with distributed.process_group(torch.device("cpu")):
+        torch.save({name: outcome(*case) for name, case in EXPERTS.items()}, folder / f"{distributed.rank()}.pt")
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("share")
+    program = (
+        f"from pathlib import Path; from tests.solvers.hard_constraint.test_share import work; work(Path({str(folder)!r}))"
+    )
+    (folder / "program.py").write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r}); {program}")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run([*command, str(folder / "program.py")], cwd=ROOT, check=True, timeout=300)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+def test_solution_and_gradient_do_not_depend_on_the_number_of_processes(name, outcomes):
+    single = outcome(*EXPERTS[name])
+    assert single["gradient"].norm() > 0
+    for found in (each[name] for each in outcomes):
+        assert (found["u"] - single["u"]).norm() <= 1e-10 * single["u"].norm()
+        assert abs(found["loss"] - single["loss"]) <= 1e-10 * single["loss"]
+        assert (found["gradient"] - single["gradient"]).norm() <= 1e-8 * single["gradient"].norm()
