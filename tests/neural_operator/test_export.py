@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from operators import FNO, DeepONet, DRIFTNet, Size, UNet
+from operators import FNO, DeepONet, DRIFTNet, ScOT, Size, UNet
 from sciml.cli import main
 from sciml.data import open_trajectories
 from sciml.errors import InputError
@@ -34,9 +34,12 @@ def test_torch_export(data, network, tmp_path):
         torch.testing.assert_close(program(x, lead), operator(x, lead), rtol=1e-5, atol=1e-5)
 
 
+SMALL = Size(4, depths=(1, 1), skips=(1, 0), heads=(2, 2), window=2)
 NETWORKS = {
     "deeponet": lambda: DeepONet(2, 2, (16, 10), hidden_channels=4, n_layers=1, n_basis=2),
     "fno": lambda: FNO((5, 4), 2, 2, 4, 1),
+    "scot": lambda: ScOT(2, 2, SMALL, patch_size=2),
+    "drift_net": lambda: DRIFTNet(2, 2, SMALL, patch_size=2),
 }
 
 
