@@ -65,7 +65,9 @@ class _Column:
         outlines = [[resample(self._inward(c.vertices), step) for c in plane.contours if c.label == label] for plane in planes]
         tree = cKDTree(np.concatenate([loop for loops in outlines for loop in loops]))
         known = [self._on_plane(plane, label, loops, tree) for plane, loops in zip(planes, outlines, strict=True)]
-        on, normals, beside, distances, lattice, depths = (torch.from_numpy(np.concatenate(part)) for part in zip(*known, strict=True))
+        on, normals, beside, distances, lattice, depths = (
+            torch.from_numpy(np.concatenate(part)) for part in zip(*known, strict=True)
+        )
         shell = np.array([c for c in product((-1, 0, 1), repeat=3) if any(c)]) * self.half * (1 + 2 * MARGIN)
         around, far = torch.from_numpy(shell), torch.from_numpy(tree.query(shell)[0])
         slopes = torch.ones(len(on), dtype=on.dtype)
