@@ -99,8 +99,6 @@ class _Column:
             segments = Segments(torch.from_numpy(ends))
             values = np.minimum(segments.distance(flat).numpy() / self.scale, values)
             values = np.where(segments.contains(flat).numpy(), -values, values)
-        else:
-            values = values / 2  # the solid ends midway, so far as anyone knows
         distances, depths = values[: 2 * len(on)].reshape(-1, 2), values[2 * len(on) :]
         return on, np.broadcast_to(plane.normal, on.shape), beside, distances, lattice, depths
 
