@@ -46,7 +46,7 @@ PRESETS = {
     "fast": Preset((200, 200, 200), 30_000),
     "default": Preset(
         (600, 600, 600), 90_000,
-        solver={"centres": 8000, "points": 4096, "grids": (8, 16, 32, 64, 96), "network": {"width": 64}},
+        solver={"points": 4096, "grids": (8, 16, 32, 64, 96), "network": {"width": 64}},
     ),
     # the paper's sizes: labels alone, no first estimate, double precision; hours without an accelerator
     "paper": Preset(

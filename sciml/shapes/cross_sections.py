@@ -23,6 +23,7 @@ from sciml.shapes.slices import Plane, Slices
 MARGIN = 0.1  # of the box in which solids are looked for, in units of the diagonal of the contours' box
 LEVELS = (1 / 16, 1 / 32, 1 / 64)  # widths of the levels, in units of half that diagonal
 LEAST = 24  # points on a contour, however small
+LEAST_SLOPE = 0.1  # of a distance in space, within a plane
 ON = 1e-9  # points so near to a contour, in the same units, lie on it
 TARGETS = ("distance", "indicator")
 
@@ -35,8 +36,9 @@ class OnPlanes(Condition):
         distances: signed distance to the contours of every unknown within the plane, negative inside, (M,) for the
             points of all levels.
         widths: of every level; half the width of the band around the contours in which distances are asked for.
-        target: "distance": the field equals the distance within the band, and lies beyond its edge elsewhere;
-            "indicator": ``field / width`` is the logit of being outside, 1/2 on a contour (deviance residuals).
+        target: "distance": in space a field lies at most as far from zero as the distance within the plane, which the
+            surface may meet obliquely, and at least ``LEAST_SLOPE`` times as far; beyond the band only the latter, of its
+            edge. "indicator": ``field / width`` is the logit of being outside, 1/2 on a contour (deviance residuals).
     """
 
     kind = "planes"
@@ -74,10 +76,10 @@ class OnPlanes(Condition):
 
 
 def _beyond(value: Tensor, distance: Tensor) -> Tensor:
-    """How far a value lies from the distance, or from the half-line beyond the band's edge where that is farther off."""
-    low = torch.where(distance <= -1, -torch.inf, distance.clamp(max=1))
-    high = torch.where(distance >= 1, torch.inf, distance.clamp(min=-1))
-    return value - value.clamp(low, high)
+    """How far a value lies from the interval that a distance within the plane leaves to a distance in space."""
+    side, depth = torch.where(distance < 0, -1.0, 1.0).to(value), distance.abs()
+    value = side * value
+    return side * (value - value.clamp(LEAST_SLOPE * depth.clamp(max=1), depth.where(depth < 1, torch.inf)))
 
 
 def _deviance(logit: Tensor, distance: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ class NeuralField(Solver):
         self,
         problem: CrossSections,
         *,
-        centres: int = 5000,
+        centres: int = 12_000,
         points: int = 2048,
         slope: float = 0.1,
         correction: float = 1.0,

@@ -26,11 +26,13 @@ NAME = "shapes"
 ANALYTIC = ("torus", "hollow ball", "two holes")
 MESHES = ("eight", "elephant", "armadillo", "hand", "bunny00")
 ORGANS = {"frog liver": 11, "frog brain": 2}  # names in our tables; labels of the image
+PLAIN = "rbf without refits"
 CUTS = {"20 parallel": 20, "24 random": 24}
-METHODS = ("linear", "rbf", "orex")
+METHODS = ("linear", PLAIN, "rbf", "orex")
 ABLATED = ("two holes", "pial", "hand")
 COUNTS = (5, 10, 20, 40, 70, 100)
 RESOLUTION = 128
+KINDS = ("part", "shape", "cut", "method")
 
 
 def available(folder: str | None) -> list[str]:
@@ -114,8 +116,8 @@ def run(part: str, shape: str, cut: str, method: str, seed: int, resolution: int
     presets = ablations()
     began, processor = time.perf_counter(), time.process_time()
     try:
-        if method == "first estimate alone":
-            shape_found = shapes.reconstruct(slices, partial(rbf, points=5000))
+        if method == PLAIN:
+            shape_found = shapes.reconstruct(slices, partial(rbf, refits=0))
         elif method in presets:
             options = {"preset": presets[method], "seed": seed, "progress": False}
             shape_found = shapes.reconstruct(slices, "orex", **options)
@@ -158,17 +160,20 @@ def _methods(runs: list[dict[str, Any]]) -> str:
         rows.append((shape, cut, *cells, true, column("seconds", ".0f")))
     if not rows:
         return ""
-    pairs = [(_of(chosen, case, "rbf"), _of(chosen, case, "orex")) for case in cases]
-    pairs = [(one, other) for one, other in pairs if one and other]
-    gains = [other["iou"] - one["iou"] for one, other in pairs]
-    text = ""
-    if gains:
-        text = (
-            f"\n\nIoU of `orex` over that of `rbf`: {statistics.mean(gains):+.4f} on average, "
-            f"{min(gains):+.4f} at worst, over {len(gains)} cases."
-        )
+    text = "".join(_gain(chosen, cases, *pair) for pair in ((PLAIN, "rbf"), ("rbf", "orex")))
     header = ("solid", "planes", "IoU", "Hausdorff", "on the planes", "Euler", "true", "seconds")
-    return f"Columns of three are `{'` / `'.join(METHODS)}`.\n\n" + markdown(header, rows) + text
+    return f"Columns of four are `{'` / `'.join(METHODS)}`.\n\n" + markdown(header, rows) + text
+
+
+def _gain(runs: list[dict[str, Any]], cases: list[tuple[str, str]], method: str, other: str) -> str:
+    pairs = [(_of(runs, case, method), _of(runs, case, other)) for case in cases]
+    gains = [two["iou"] - one["iou"] for one, two in pairs if one and two]
+    if not gains:
+        return ""
+    return (
+        f"\n\nIoU of `{other}` over that of `{method}`: {statistics.mean(gains):+.4f} on average, "
+        f"{min(gains):+.4f} at worst, over {len(gains)} cases."
+    )
 
 
 def _ablations(runs: list[dict[str, Any]]) -> str:
@@ -240,22 +245,28 @@ def main() -> None:
             ("methods", name, cut, method) for name in (names[:1] if quick else names) for cut in CUTS for method in METHODS
         ]
     if "ablations" in chosen.parts and not quick:
-        variants = ["rbf", "first estimate alone", *ablations()]
+        variants = [PLAIN, "rbf", *ablations()]
         jobs += [("ablations", name, "24 random", variant) for name in ABLATED if name in names for variant in variants]
     if "planes" in chosen.parts and not quick:
         name = "pial" if "pial" in names else names[0]
         jobs += [("planes", name, f"{count} parallel", method) for count in COUNTS for method in METHODS]
     common = {"seed": 0, "resolution": 64 if quick else RESOLUTION, "folder": chosen.meshes}
-    kinds = ("part", "shape", "cut", "method")
-    results = run_all(run, [dict(zip(kinds, job, strict=True)) | common for job in jobs], chosen.workers)
+    for name in dict.fromkeys(shape for _, shape, _, _ in jobs):
+        own = [dict(zip(KINDS, job, strict=True)) | common for job in jobs if job[1] == name]
+        results = run_all(run, own, chosen.workers)
+        if not quick:
+            _keep([{key: value for key, value in result.items() if key != "folder"} for result in results])
     if not quick:
-        results = [{key: value for key, value in result.items() if key != "folder"} for result in results]
-        new = {tuple(result[kind] for kind in kinds) for result in results}
-        earlier = (load(NAME) or {"runs": []})["runs"]
-        runs = [old for old in earlier if tuple(old[kind] for kind in kinds) not in new] + results
-        save(NAME, f"python -m tests.benchmarks.{NAME}", runs)
-        figure(runs, RESULTS / f"{NAME}.png")
+        figure((load(NAME) or {"runs": []})["runs"], RESULTS / f"{NAME}.png")
         print(tables())
+
+
+def _keep(results: list[dict[str, Any]]) -> None:
+    """Save runs in place of earlier ones of the same kind."""
+    new = {tuple(result[kind] for kind in KINDS) for result in results}
+    earlier = (load(NAME) or {"runs": []})["runs"]
+    runs = [old for old in earlier if tuple(old[kind] for kind in KINDS) not in new] + results
+    save(NAME, f"python -m tests.benchmarks.{NAME}", runs)
 
 
 if __name__ == "__main__":

@@ -55,9 +55,17 @@ def test_levels_narrow():
 
 def test_beyond_the_band_only_the_side_counts():
     planes = CrossSections(nested(1.0), 300).planes
-    value = torch.tensor([0.3, 0.7, 2.0, 5.0, -5.0, 0.5, -3.0])
-    distance = torch.tensor([0.5, 0.0, torch.inf, 3.0, -3.0, -2.0, 2.0])
-    assert planes.compare(value, distance).tolist() == pytest.approx([-0.2, 0.7, 0, 0, 0, 1.5, -4.0])
+    value = torch.tensor([0.7, 2.0, 5.0, -5.0, 0.5, -3.0])
+    distance = torch.tensor([0.0, torch.inf, 3.0, -3.0, -2.0, 2.0])
+    assert planes.compare(value, distance).tolist() == pytest.approx([0.7, 0, 0, 0, 0.6, -3.1])
+
+
+def test_a_plane_may_be_oblique():
+    """In space a surface is no farther off than in the plane."""
+    planes = CrossSections(nested(1.0), 300).planes
+    value = torch.tensor([0.3, 0.9, 0.01, -0.3, -0.9, 0.2])
+    distance = torch.tensor([0.5, 0.5, 0.5, -0.5, -0.5, -0.5])
+    assert planes.compare(value, distance).tolist() == pytest.approx([0, 0.4, -0.04, 0, -0.4, 0.25])
 
 
 def test_the_indicator_is_a_logit():

@@ -1,6 +1,7 @@
 """Interpolation by cubic polyharmonic functions, for planes of any orientation.
 
-Source: J. C. Carr et al., Reconstruction and representation of 3D objects with radial basis functions, SIGGRAPH 2001.
+Source: J. C. Carr et al., Reconstruction and representation of 3D objects with radial basis functions, SIGGRAPH 2001; here
+with slopes of a distance in space, which are not those in the plane.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from sciml.geometry.facets import Segments
 from sciml.shapes.loops import resample
+from sciml.shapes.methods.patches import Patches
 from sciml.shapes.slices import Plane, Slices
 
 if TYPE_CHECKING:
@@ -22,36 +24,37 @@ if TYPE_CHECKING:
 
 OFFSET = 0.005  # from a contour to the points beside it, in units of half the diagonal of the label's box
 MARGIN = 0.25  # of the box of points that are known to be outside, in units of the box's own size
-RIDGE = 1e-6
-SHARE = 0.1  # of the points that lie on the planes away from the contours
-SIDE = 4  # points at least along each side of a plane: few say how deep a small solid is
-BLOCK = 2**12  # points evaluated together
+SIDE = 16  # points of the lattice along each side of a plane
+LEAST = 0.1  # of the slopes: a plane that touches the solid has none
 
 
-def rbf(slices: Slices, points: int = 3000) -> Callable[[Tensor], Tensor]:
-    """A field (N, 3) -> (N, labels), negative inside: one dense system a label.
+def rbf(slices: Slices, points: int = 12_000, refits: int = 2) -> Callable[[Tensor], Tensor]:
+    """A field (N, 3) -> (N, labels), negative inside.
 
-    The values are signed distances to the nearest contour: zero on it, exact beside it, and a lower bound elsewhere.
-    Parallel planes are continued by an empty one at either end.
+    It is zero on the contours, and beside them the distance within the plane; the plane may be oblique to the surface,
+    where a distance in space rises more slowly. Every refit therefore scales those values by the slopes that make the
+    last fit's gradient a unit vector, and adds points of the planes that lie on the wrong side of that fit. Planes without
+    a contour count from the start, and parallel planes are continued by such a one at either end.
 
     Args:
-        points: about how many centres a label gets; time grows with their square and cube.
+        points: about how many centres a label gets.
+        refits: after the first fit.
     """
-    columns = [_Column(slices, label, points) for label in slices.labels]
+    columns = [_Column(slices, label, points, refits) for label in slices.labels]
     return lambda places: torch.stack([column(places) for column in columns], dim=1)
 
 
-def spacing(slices: Slices, label: int, points: int = 3000) -> float:
+def spacing(slices: Slices, label: int, points: int = 12_000) -> float:
     """Distance between the centres on a contour of ``label``."""
     loops = [c.vertices for plane in slices.planes for c in plane.contours if c.label == label]
     length = sum(float(np.linalg.norm(loop - np.roll(loop, 1, axis=0), axis=1).sum()) for loop in loops)
-    return length / (points * (1 - SHARE) / 3)
+    return 3 * length / points
 
 
 class _Column:
     """The field of one label, in coordinates in which its box has a diagonal of two."""
 
-    def __init__(self, slices: Slices, label: int, points: int) -> None:
+    def __init__(self, slices: Slices, label: int, points: int, refits: int) -> None:
         from scipy.spatial import cKDTree  # changes the warning filters when it is imported
 
         low, high = slices.label_bounds(label)
@@ -61,81 +64,63 @@ class _Column:
         planes = [*slices.planes, *slices.ends]
         outlines = [[resample(self._inward(c.vertices), step) for c in plane.contours if c.label == label] for plane in planes]
         tree = cKDTree(np.concatenate([loop for loops in outlines for loop in loops]))
-        side = max(SIDE, round((SHARE * points / len(planes)) ** 0.5))
-        places, values = [], []
-        for plane, loops in zip(planes, outlines, strict=True):
-            p, v = self._on_plane(plane, label, loops, tree, side)
-            places.append(p)
-            values.append(v)
+        known = [self._on_plane(plane, label, loops, tree) for plane, loops in zip(planes, outlines, strict=True)]
+        on, normals, beside, distances, lattice, depths = (
+            torch.from_numpy(np.concatenate(part)) for part in zip(*known, strict=True)
+        )
         shell = np.array([c for c in product((-1, 0, 1), repeat=3) if any(c)]) * self.half * (1 + 2 * MARGIN)
-        centres = np.concatenate([*places, shell])
-        self.centres = torch.from_numpy(centres)
-        self.weights = _solve(self.centres, torch.from_numpy(np.concatenate([*values, tree.query(shell)[0]])))
+        around, far = torch.from_numpy(shell), torch.from_numpy(tree.query(shell)[0])
+        slopes = torch.ones(len(on), dtype=on.dtype)
+        wrong = torch.cat([torch.full((len(part[4]),), not len(part[0])) for part in known])  # all of an empty plane
+        for refit in range(refits + 1):
+            if refit:
+                across = (self.field(on + OFFSET * normals) - self.field(on - OFFSET * normals)) / (2 * OFFSET)
+                slopes = (slopes / torch.hypot(slopes, across)).clamp(min=LEAST)
+                wrong |= self.field(lattice) * depths < 0
+            places = torch.cat([on, beside.reshape(-1, 3), lattice[wrong], around])
+            values = [torch.zeros_like(slopes), (slopes[:, None] * distances).ravel(), depths[wrong], far]
+            self.field = Patches(places, torch.cat(values))
 
     def _inward(self, points: np.ndarray) -> np.ndarray:
         return (points - self.centre) / self.scale
 
-    def _on_plane(
-        self, plane: Plane, label: int, loops: list[np.ndarray], tree: cKDTree, side: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Points on a plane and their values: on the contours, beside them, and on a lattice."""
-        beside = [point for loop in loops for point in self._beside(loop, plane)]
-        lattice = self._lattice(plane, side)
-        distance = tree.query(lattice)[0]
-        lattice, distance = lattice[distance > 2 * OFFSET], distance[distance > 2 * OFFSET]
-        places = np.concatenate([np.empty((0, 3)), *beside, lattice])
-        limit = np.concatenate([np.full(len(places) - len(lattice), np.inf), distance])
+    def _on_plane(self, plane: Plane, label: int, loops: list[np.ndarray], tree: cKDTree) -> tuple[np.ndarray, ...]:
+        """Points on the contours, normals of the plane there, two points beside each, and a lattice; values of both."""
+        found = [(np.empty((0, 3)), np.empty((0, 2, 3))), *(_beside(loop, plane) for loop in loops)]
+        on, beside = (np.concatenate(part) for part in zip(*found, strict=True))
+        lattice = self._lattice(plane)
+        limit = tree.query(lattice)[0]
+        lattice, limit = lattice[limit > 2 * OFFSET], limit[limit > 2 * OFFSET]
+        places = np.concatenate([beside.reshape(-1, 3), lattice])
+        values = np.concatenate([np.full(2 * len(on), np.inf), limit])
         ends = plane.ends(label)
         if len(ends):
             flat = torch.from_numpy(plane.frame.flatten(places * self.scale + self.centre))
             segments = Segments(torch.from_numpy(ends))
-            exact = np.minimum(segments.distance(flat).numpy() / self.scale, limit)
-            values = np.where(segments.contains(flat).numpy(), -exact, exact)
-        else:
-            values = limit
-        on = np.concatenate([np.empty((0, 3)), *loops])
-        return np.concatenate([on, places]), np.concatenate([np.zeros(len(on)), values])
+            values = np.minimum(segments.distance(flat).numpy() / self.scale, values)
+            values = np.where(segments.contains(flat).numpy(), -values, values)
+        distances, depths = values[: 2 * len(on)].reshape(-1, 2), values[2 * len(on) :]
+        return on, np.broadcast_to(plane.normal, on.shape), beside, distances, lattice, depths
 
-    def _beside(self, loop: np.ndarray, plane: Plane) -> list[np.ndarray]:
-        along = np.roll(loop, -1, axis=0) - np.roll(loop, 1, axis=0)
-        across = np.cross(along, plane.normal)
-        length = np.linalg.norm(across, axis=1)
-        across, loop = (values[length > 0] for values in (across / np.maximum(length, 1e-300)[:, None], loop))
-        return [loop + OFFSET * across, loop - OFFSET * across]
-
-    def _lattice(self, plane: Plane, side: int) -> np.ndarray:
+    def _lattice(self, plane: Plane) -> np.ndarray:
         """A lattice on the plane within the label's box."""
         reach = self.half * (1 + MARGIN)
         foot = (plane.offset - plane.normal @ self.centre) / self.scale * plane.normal
         axes = plane.frame.axes
         extent = np.abs(axes) @ reach
-        u, v = (np.linspace(-e, e, side) for e in extent)
+        u, v = (np.linspace(-e, e, SIDE) for e in extent)
         grid = np.stack(np.meshgrid(u, v, indexing="ij"), axis=-1).reshape(-1, 2)
         lattice = foot + grid @ axes
         return lattice[(np.abs(lattice) <= reach * (1 + 1e-9)).all(1)]
 
     def __call__(self, points: Tensor) -> Tensor:
-        centre = torch.from_numpy(self.centre).to(points)
-        centres, weights = self.centres.to(points.device), self.weights.to(points.device)
-        places = ((points - centre) / self.scale).to(centres.dtype)
-        values = [_kernel(part, centres) @ weights[:-4] + weights[-4] + part @ weights[-3:] for part in places.split(BLOCK)]
-        return torch.cat([points.new_empty(0, dtype=centres.dtype), *values]).to(points) * self.scale
+        places = ((points - torch.from_numpy(self.centre).to(points)) / self.scale).to(torch.float64)
+        return self.field(places).to(points) * self.scale
 
 
-def _kernel(points: Tensor, centres: Tensor) -> Tensor:
-    """Cubed distances (N, M)."""
-    squares = points.square().sum(1)[:, None] + centres.square().sum(1) - 2 * points @ centres.T
-    squares.clamp_(min=0)
-    return squares.sqrt().mul_(squares)
-
-
-def _solve(centres: Tensor, values: Tensor) -> Tensor:
-    """Weights of the kernels, a constant and the coordinates."""
-    n = len(centres)
-    matrix = centres.new_zeros(n + 4, n + 4)
-    matrix[:n, :n] = _kernel(centres, centres)
-    matrix[:n, :n].diagonal().add_(RIDGE)
-    matrix[:n, n] = matrix[n, :n] = 1
-    matrix[:n, n + 1 :] = centres
-    matrix[n + 1 :, :n] = centres.T
-    return torch.linalg.solve(matrix, torch.cat([values, values.new_zeros(4)]))
+def _beside(loop: np.ndarray, plane: Plane) -> tuple[np.ndarray, np.ndarray]:
+    """Points (n, 3) of a loop and, within the plane, the two (n, 2, 3) beside each."""
+    across = np.cross(np.roll(loop, -1, axis=0) - np.roll(loop, 1, axis=0), plane.normal)
+    length = np.linalg.norm(across, axis=1)
+    loop, across = loop[length > 0], OFFSET * across[length > 0] / length[length > 0, None]
+    return loop, np.stack([loop + across, loop - across], axis=1)
