@@ -64,6 +64,8 @@ def check_quasilinear(problem: Problem) -> None:
     name, time = type(problem).__name__, problem.time
     if time is None:
         raise InputError(f"{name} has no Time coordinate, so no characteristics to follow; use the pinn or experts solver")
+    if not problem.space:
+        raise InputError(f"{name} has time alone, so nothing travels; use the pinn solver")
     if problem.parameters():
         raise InputError(f"{name} has unknown coefficients {sorted(problem.parameters())}; fit them with the pinn solver")
     axis = problem.coordinates.index(time)
