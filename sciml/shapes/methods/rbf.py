@@ -54,6 +54,8 @@ def spacing(slices: Slices, label: int, points: int = 12_000) -> float:
 class _Column:
     """The field of one label, in coordinates in which its box has a diagonal of two."""
 
+    field: Patches
+
     def __init__(self, slices: Slices, label: int, points: int, refits: int) -> None:
         from scipy.spatial import cKDTree  # changes the warning filters when it is imported
 
