@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from sciml.shapes.cross_sections import MARGIN
 from sciml.shapes.optional import require
 from sciml.shapes.slices import Slices
 from sciml.shapes.surface import extract
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Points = TypeVar("Points", np.ndarray, Tensor)
 
@@ -72,6 +75,20 @@ class Shape:
     def occupancy(self, points: Points, label: int | str | None = None) -> Points:
         """Whether ``points`` (N, 3) lie inside ``label``, or inside any: bool (N,)."""
         return self.field(points, label) < 0
+
+    def to_xarray(self, n: int = 64) -> xr.Dataset:
+        """Occupancy (0 or 1) of every label on a grid over ``bounds`` with ``n`` points along each side."""
+        import xarray as xr
+
+        axes = [np.linspace(low, high, n) for low, high in zip(*self.bounds, strict=True)]
+        points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        inside = {
+            name: np.concatenate([self.occupancy(part, label) for part in np.array_split(points, n)])
+            for label, name in self.slices.names.items()
+        }
+        names = ("x", "y", "z")
+        fields = {name: (names, values.reshape(n, n, n).astype(np.int8)) for name, values in inside.items()}
+        return xr.Dataset(fields, dict(zip(names, axes, strict=True)), {"units": self.slices.units or ""})
 
     def mesh(self, resolution: int = 128, label: int | str | None = None) -> Any:
         """The closed surface of ``label``, a ``trimesh.Trimesh`` that faces outward.

@@ -9,6 +9,7 @@ import tomllib
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from sciml.cli import main
 from sciml.recipes.neural_field import PRESETS, Preset
@@ -30,15 +31,19 @@ def test_a_mesh_is_cut_and_compared_with_itself(here, capsys):
     arguments = ["--planes", "11", "--method", "linear", "--resolution", "40", "--seconds", "60", "--out", "run"]
     assert main(["reconstruct", "torus.stl", *arguments]) == 0
     assert {path.name for path in (here / "run").iterdir()} == {
-        "mesh.ply", "metrics.json", "config.toml", "shape.png", "viewer.html",
+        "mesh.ply", "metrics.json", "config.toml", "solution.png", "solution.nc", "report.html", "viewer.html",
     }  # fmt: skip
     metrics = json.loads((here / "run" / "metrics.json").read_text())
     assert metrics["iou"] > 0.9 and metrics["euler"] == 0 and metrics["slice_iou"] > 0.95
     assert 0 < metrics["chamfer"] < metrics["hausdorff"] < 0.05
     assert (metrics["method"], metrics["planes"], metrics["units"], metrics["repairs"]) == ("linear", 11, None, [])
     assert load_mesh(here / "run" / "mesh.ply").volume == pytest.approx(metrics["volume"])
-    assert (here / "run" / "shape.png").read_bytes().startswith(b"\x89PNG")
+    assert (here / "run" / "solution.png").read_bytes().startswith(b"\x89PNG")
     assert tomllib.loads((here / "run" / "config.toml").read_text())["problem"]["settings"]["planes"] == 11
+    with xr.open_dataset(here / "run" / "solution.nc") as solution:
+        (occupied,) = solution.data_vars.values()
+        cell = np.prod([float(axis[1] - axis[0]) for axis in (solution.x, solution.y, solution.z)])
+        assert int(occupied.sum()) * cell == pytest.approx(metrics["volume"], rel=0.05)
     printed = capsys.readouterr().out
     assert "slice iou" in printed and "run" in printed
     assert (metrics["problem"], metrics["solver"], metrics["seed"], metrics["steps"]) == ("cross_sections", "linear", 0, 0)
@@ -80,8 +85,8 @@ def test_a_neural_field_leaves_a_run_that_continues(here, quick):
     arguments = ["reconstruct", "torus.csl", "--method", "orex", "--resolution", "32"]
     assert main([*arguments, "--seed", "3", "--out", "run"]) == 0
     assert {path.name for path in (here / "run").iterdir()} == {
-        "mesh.ply", "metrics.json", "config.toml", "shape.png", "viewer.html", "history.csv", "checkpoint",
-        "weights.safetensors",
+        "mesh.ply", "metrics.json", "config.toml", "solution.png", "solution.nc", "report.html", "viewer.html", "history.csv",
+        "checkpoint", "weights.safetensors",
     }  # fmt: skip
     metrics = json.loads((here / "run" / "metrics.json").read_text())
     assert (metrics["method"], metrics["preset"], metrics["seed"], metrics["steps"]) == ("orex", "fast", 3, 8)

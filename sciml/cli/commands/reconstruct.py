@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from sciml.shapes import Shape, Slices
 
 PLANES, METHOD, PRESET, RESOLUTION, SEED = 15, "auto", "fast", 128, 0
+GRID = 64  # points along each side of the box in solution.nc, at most
+SHOWN = ("method", "slice_iou", "euler", "volume", "iou", "chamfer", "hausdorff", "repairs", "stop_reason", "seconds")
 
 
 def command(
@@ -123,8 +125,13 @@ def command(
             metrics |= {"iou": shapes.iou(mesh, truth)} | shapes.surface_distances(mesh, truth)
         for path, mesh in zip(_files(slices, folder), meshes.values(), strict=True):
             mesh.export(path)
-        (folder / "shape.png").write_bytes(to_png(shapes.plot_shape(slices, meshes)))
-        shapes.write_viewer(folder / "viewer.html", slices, meshes, f"{file.name} by {chosen}")
+        picture, title = to_png(shapes.plot_shape(slices, meshes)), f"{file.name} by {chosen}"
+        (folder / "solution.png").write_bytes(picture)
+        io.save_dataset(shape.to_xarray(min(resolution, GRID)), folder / "solution.nc")
+        shapes.write_viewer(folder / "viewer.html", slices, meshes, title)
+        tables = {"Result": {name: metrics[name] for name in SHOWN if metrics.get(name) not in (None, [])}}
+        tables |= {"Run": {name: metrics[name] for name in ("file", "planes", "seed")}, "Versions": metrics["versions"]}
+        io.write_report(folder / "report.html", title, tables, {"Slices and surface": picture})
         io.write_json(folder / "metrics.json", metrics)
     _print(console, metrics, folder)
 
@@ -214,8 +221,7 @@ def _print(console: Any, metrics: dict[str, Any], folder: Path) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    names = ("method", "slice_iou", "euler", "volume", "iou", "chamfer", "hausdorff", "repairs", "stop_reason", "seconds")
-    for name in names:
+    for name in SHOWN:
         if metrics.get(name) not in (None, []):
             table.add_row(name.replace("_", " "), as_text(metrics[name]))
     table.add_row("folder", str(folder))
