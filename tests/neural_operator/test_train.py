@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import tomllib
 
@@ -74,7 +75,7 @@ def test_steady_maps(tmp_path):
 
 @pytest.mark.parametrize("options", [{}, {"noise": 0.1, "pushforward": 0.5, "precision": "bfloat16-mixed"}])
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(waves, tmp_path, monkeypatch, options):
-    monkeypatch.setattr("sciml.recipes.operator.CHECKPOINT_EVERY", 3)
+    monkeypatch.setattr(importlib.import_module("sciml.recipes.operator"), "CHECKPOINT_EVERY", 3)
     options = SMALL | options
     whole = train("fno", waves, epochs=2, progress=False, **options)
     with pytest.raises(RuntimeError, match="killed"):

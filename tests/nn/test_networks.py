@@ -179,8 +179,8 @@ def test_dtype_is_obeyed(network, points):
     ("make", "message"),
     [
         (lambda: MLP(2, 1, depth=0), "depth must be a whole number of at least 1, got 0"),
-        (lambda: ModifiedMLP(2, 1, width=0), "width must be at least 1"),
-        (lambda: PirateNet(2, 1, blocks=0), "blocks must be at least 1"),
+        (lambda: ModifiedMLP(2, 1, width=0), "width must be a whole number of at least 1"),
+        (lambda: PirateNet(2, 1, blocks=0), "blocks must be a whole number of at least 1"),
         (lambda: MLP(2, 1, activation="tahn"), "no activation 'tahn'; did you mean 'tanh'"),
     ],
 )
