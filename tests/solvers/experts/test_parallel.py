@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,8 +20,8 @@ from sciml.solvers.experts.tiling import Tiling
 from sciml.training import distributed
 from tests.solvers.experts.test_error import Disturbed
 from tests.solvers.experts.test_integrals import Insulated
+from tests.training.processes import run_two
 
-ROOT = Path(__file__).parents[3]
 CASES = {
     "helmholtz": (Helmholtz(), 1e-6),
     "integral": (Insulated(), 1e-4),
@@ -73,10 +71,7 @@ def work(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("experts")
-    program = f"from pathlib import Path; from tests.solvers.experts.test_parallel import work; work(Path({str(folder)!r}))"
-    (folder / "program.py").write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r}); {program}")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*command, str(folder / "program.py")], cwd=ROOT, check=True, timeout=300)
+    run_two(folder, __name__)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,8 @@ from problems import DiffusionSorption
 from sciml import MLP, HardConstraintMoE, Pointwise
 from sciml.solvers.hard_constraint.layer import Tolerances
 from sciml.training import ResidualObjective, distributed
+from tests.training.processes import run_two
 
-ROOT = Path(__file__).parents[3]
 EXPERTS = {"separate": ((3, 1), False), "coupled": ((3, 1), True), "one": ((1, 1), False)}
 
 
@@ -44,12 +42,7 @@ def work(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("share")
-    program = (
-        f"from pathlib import Path; from tests.solvers.hard_constraint.test_share import work; work(Path({str(folder)!r}))"
-    )
-    (folder / "program.py").write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r}); {program}")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*command, str(folder / "program.py")], cwd=ROOT, check=True, timeout=300)
+    run_two(folder, __name__)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
