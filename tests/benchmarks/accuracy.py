@@ -12,7 +12,7 @@ import statistics
 import time
 from typing import Any
 
-from tests.benchmarks.common import load, markdown, median_and_worst, parser, run_all, save
+from tests.benchmarks.common import load, markdown, median_and_worst, merge, parser, run_all
 
 NAME = "accuracy"
 Case = tuple[str, dict[str, Any], float]  # problem, settings, seconds
@@ -92,10 +92,6 @@ def rival(name: str, problem: str, settings: dict[str, Any], seed: int, seconds:
     return found | {"error": errors[worst], "field": worst, "seconds": round(found["seconds"], 2), "budget": seconds}
 
 
-def _key(run: dict[str, Any]) -> tuple[Any, ...]:
-    return run["solver"], run["problem"], str(run["settings"]), run.get("budget")
-
-
 def _beside(runs: list[dict[str, Any]], name: str, problem: str, settings: dict[str, Any], budget: float) -> str:
     """What a rival reached on a row's problem; DeepXDE within the row's budget."""
     found = [
@@ -159,10 +155,7 @@ def main() -> None:
         ]  # fmt: skip
     results = run_all(run, jobs, chosen.workers)
     if not chosen.quick:
-        new = {_key(r) for r in results}
-        earlier = (load(NAME) or {"runs": []})["runs"]
-        kept = [r for r in earlier if _key(r) not in new]
-        save(NAME, f"python -m tests.benchmarks.{NAME}", kept + results)
+        merge(NAME, f"python -m tests.benchmarks.{NAME}", results, ("solver", "problem", "settings", "budget"))
         print(tables())
 
 

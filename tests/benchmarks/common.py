@@ -49,6 +49,17 @@ def parser(description: str) -> argparse.ArgumentParser:
     return arguments
 
 
+def add_seeds(arguments: argparse.ArgumentParser, default: int | None) -> None:
+    """``--seeds`` and ``--first-seed``; ``seeds`` reads them."""
+    arguments.add_argument("--seeds", type=int, default=default, help="how many")
+    arguments.add_argument("--first-seed", type=int, default=0, help="seeds before it are kept as they were saved")
+
+
+def seeds(chosen: argparse.Namespace) -> range:
+    """The asked ones; a quick run has only the first."""
+    return range(chosen.first_seed, chosen.first_seed + (1 if chosen.quick else chosen.seeds))
+
+
 def run_all(function: Callable[..., dict[str, Any]], jobs: Sequence[dict[str, Any]], workers: int) -> list[dict[str, Any]]:
     """``function(**job)`` for every job, in processes of one thread; progress is printed."""
     results: list[dict[str, Any]] = []
@@ -72,6 +83,17 @@ def save(name: str, command: str, results: list[dict[str, Any]], **more: Any) ->
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({"command": command, "environment": environment()} | more | {"runs": results}, indent=1) + "\n")
     return path
+
+
+def merge(name: str, command: str, results: list[dict[str, Any]], keys: Sequence[str], **more: Any) -> Path:
+    """``save`` the results with those saved before, in place of the ones that agree in ``keys``."""
+
+    def key(run: dict[str, Any]) -> list[str]:
+        return [str(run.get(name)) for name in keys]
+
+    new = [key(run) for run in results]
+    earlier = (load(name) or {"runs": []})["runs"]
+    return save(name, command, [run for run in earlier if key(run) not in new] + results, **more)
 
 
 def load(name: str) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tests.benchmarks.common import load, markdown, median_and_worst, parser, run_all, save
+from tests.benchmarks.common import add_seeds, load, markdown, median_and_worst, merge, parser, run_all, seeds
 
 NAME = "gradient_pathologies"
 PAPER = {  # relative L2, means of several runs: Helmholtz 50/3 of table 2, table 3, figures 17 and 18
@@ -107,22 +107,20 @@ def tables() -> str:
 
 def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
-    arguments.add_argument("--seeds", type=int, default=3)
+    add_seeds(arguments, default=3)
     arguments.add_argument("--problems", nargs="+", default=list(PAPER), choices=list(PAPER))
     arguments.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     chosen = arguments.parse_args()
-    steps, seeds = (2_000, 1) if chosen.quick else (40_000, chosen.seeds)
+    steps = 2_000 if chosen.quick else 40_000
     jobs = [
         {"problem": problem, "method": method, "seed": seed, "steps": steps}
         for problem in chosen.problems
-        for seed in range(seeds)
+        for seed in seeds(chosen)
         for method in chosen.methods
     ]
     results = run_all(run, jobs, chosen.workers)
     if not chosen.quick:
-        new = {(r["problem"], r["method"]) for r in results}
-        earlier = [r for r in (load(NAME) or {"runs": []})["runs"] if (r["problem"], r["method"]) not in new]
-        save(NAME, f"python -m tests.benchmarks.{NAME}", earlier + results)
+        merge(NAME, f"python -m tests.benchmarks.{NAME}", results, ("problem", "method", "seed"))
         print(tables())
 
 

@@ -18,7 +18,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
-from tests.benchmarks.common import load, markdown, run_all, save
+from tests.benchmarks.common import load, markdown, merge, run_all
 
 NAME = "hard_constraint"
 PROBLEMS = ("diffusion_sorption", "later", "navier_stokes")
@@ -238,8 +238,7 @@ def main() -> None:
             jobs += [common | {"method": m, "seed": 0, "changes": c} for c in short for m in chosen.methods if m != "SC"]
         found = run_all(run, jobs, chosen.workers)
         if not changes:
-            kept = [r for r in (load(NAME) or {"runs": []})["runs"] if r["problem"] != problem]
-            save(NAME, command, [*kept, *found])
+            merge(NAME, command, found, ("problem",))
     print(tables())
 
 

@@ -14,7 +14,7 @@ import statistics
 import time
 from typing import Any
 
-from tests.benchmarks.common import load, markdown, median_and_worst, parser, run_all, save
+from tests.benchmarks.common import load, markdown, median_and_worst, merge, parser, run_all
 from tests.benchmarks.conditioning import conditioning
 
 NAME = "lagrangian"
@@ -220,10 +220,8 @@ def main() -> None:
     measured = conditioning(steps=5 if chosen.quick else 60, write=not chosen.quick)
     print(measured)
     if not chosen.quick:
-        new = {(r["problem"], str(r["settings"]), r["method"]) for r in results}
-        earlier = (load(NAME) or {"runs": []})["runs"]
-        kept = [r for r in earlier if (r["problem"], str(r["settings"]), r["method"]) not in new]
-        save(NAME, f"python -m tests.benchmarks.{NAME}", kept + results, conditioning=measured)
+        keys = ("problem", "settings", "method")
+        merge(NAME, f"python -m tests.benchmarks.{NAME}", results, keys, conditioning=measured)
         print(tables())
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.common import load, markdown, median_and_worst, parser, run_all, save
+from tests.benchmarks.common import add_seeds, load, markdown, median_and_worst, merge, parser, run_all, seeds
 
 NAME = "operators"
 
@@ -150,7 +150,7 @@ def tables() -> str:
 
 def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
-    arguments.add_argument("--seeds", type=int, default=3)
+    add_seeds(arguments, default=3)
     arguments.add_argument("--tasks", nargs="+", default=[t for t in TASKS if t not in LONG], choices=list(TASKS))
     arguments.add_argument("--operators", nargs="+", help="registered names; all unless given")
     arguments.add_argument("--folder", type=Path, default=Path("runs") / "operators", help="where the data are kept")
@@ -163,7 +163,7 @@ def main() -> None:
             {"task": name, "case": case, "seed": seed, "small": chosen.quick, "file": file}
             for case, (operator, _) in task.networks.items()
             if chosen.operators is None or operator in chosen.operators
-            for seed in range(1 if chosen.quick else chosen.seeds)
+            for seed in seeds(chosen)
         ]
     results = [{k: v for k, v in found.items() if k not in ("small", "file")} for found in run_all(run, jobs, chosen.workers)]
     for task, goal in GOALS.items():
@@ -171,9 +171,7 @@ def main() -> None:
         if errors and not chosen.quick:
             print(f"{task}: relative L2 {median_and_worst(errors)}, goal {goal:g}")
     if not chosen.quick:
-        new = {(r["task"], r["case"]) for r in results}
-        earlier = [r for r in (load(NAME) or {"runs": []})["runs"] if (r["task"], r["case"]) not in new]
-        save(NAME, f"python -m tests.benchmarks.{NAME}", earlier + results)
+        merge(NAME, f"python -m tests.benchmarks.{NAME}", results, ("task", "case", "seed"))
         print(tables())
 
 

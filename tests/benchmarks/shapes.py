@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.common import RESULTS, load, markdown, parser, run_all, save
+from tests.benchmarks.common import RESULTS, load, markdown, merge, parser, run_all
 
 NAME = "shapes"
 ANALYTIC = ("torus", "hollow ball", "two holes")
@@ -255,18 +255,11 @@ def main() -> None:
         own = [dict(zip(KINDS, job, strict=True)) | common for job in jobs if job[1] == name]
         results = run_all(run, own, chosen.workers)
         if not quick:
-            _keep([{key: value for key, value in result.items() if key != "folder"} for result in results])
+            kept = [{key: value for key, value in result.items() if key != "folder"} for result in results]
+            merge(NAME, f"python -m tests.benchmarks.{NAME}", kept, KINDS)
     if not quick:
         figure((load(NAME) or {"runs": []})["runs"], RESULTS / f"{NAME}.png")
         print(tables())
-
-
-def _keep(results: list[dict[str, Any]]) -> None:
-    """Save runs in place of earlier ones of the same kind."""
-    new = {tuple(result[kind] for kind in KINDS) for result in results}
-    earlier = (load(NAME) or {"runs": []})["runs"]
-    runs = [old for old in earlier if tuple(old[kind] for kind in KINDS) not in new] + results
-    save(NAME, f"python -m tests.benchmarks.{NAME}", runs)
 
 
 if __name__ == "__main__":
