@@ -97,8 +97,9 @@ class FNO(nn.Module):
 
     ``n_modes`` counts both signs of the wave number along each axis. ``positional_embedding`` "grid" appends the
     coordinates i/n as channels; with None a periodic shift of the input shifts the output. ``domain_padding`` extends
-    a grid that is not periodic by this fraction with zeros. ``use_channel_mlp=False`` gives the original paper's
-    blocks. ``generator`` draws the weights (None: seed 0). Raises InputError for arguments out of range.
+    a grid that is not periodic by this fraction with zeros, or every axis by its own (0 where it is periodic).
+    ``use_channel_mlp=False`` gives the original paper's blocks. ``generator`` draws the weights (None: seed 0).
+    Raises InputError for arguments out of range.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class FNO(nn.Module):
         positional_embedding: Literal["grid"] | None = "grid",
         use_channel_mlp: bool = True,
         channel_mlp_expansion: float = 0.5,
-        domain_padding: float | None = None,
+        domain_padding: float | Sequence[float] | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -129,12 +130,14 @@ class FNO(nn.Module):
             raise InputError(f"n_modes = {tuple(n_modes)} must have one entry a dimension of the grid: one to three")
         if positional_embedding not in ("grid", None):
             raise InputError(f"positional_embedding = {positional_embedding!r} is not known; choose 'grid' or None")
-        if domain_padding is not None and domain_padding < 0:
-            raise InputError(f"domain_padding = {domain_padding} must be a fraction of the grid, 0 or more")
+        fractions = domain_padding or 0.0
+        padding = (fractions,) * len(n_modes) if isinstance(fractions, int | float) else tuple(fractions)
+        if len(padding) != len(n_modes) or min(padding) < 0:
+            raise InputError(f"domain_padding = {domain_padding} must be a fraction of the grid, 0 or more, or one an axis")
         self.in_channels, self.out_channels = in_channels, out_channels
         self.dimensions = len(n_modes)
         self.positional_embedding = positional_embedding
-        self.domain_padding = domain_padding or 0.0
+        self.domain_padding = padding
         expansion = channel_mlp_expansion if use_channel_mlp else None
         lifting = round(lifting_channel_ratio * hidden_channels)
         projection = round(projection_channel_ratio * hidden_channels)
@@ -160,7 +163,7 @@ class FNO(nn.Module):
         if self.positional_embedding:
             y = torch.cat([y, unit_coordinates(grid, x).expand(x.shape[0], *grid, -1)], dim=-1)
         y = self.lifting(y)
-        extra = [round(self.domain_padding * n) for n in grid]
+        extra = [round(fraction * n) for fraction, n in zip(self.domain_padding, grid, strict=True)]
         y = functional.pad(y, (0, 0, *(edge for n in reversed(extra) for edge in (0, n))))
         for block in self.blocks:
             y = block(y, column)

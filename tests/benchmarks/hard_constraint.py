@@ -1,10 +1,13 @@
 """Chalapathi, Du and Krishnapriyan (2024), section 4: hard constraints with and without experts, and the soft constraint.
 
     python -m tests.benchmarks.hard_constraint [--preset cpu|paper] [--seeds 3] [--workers 2] [--problems ...] [--methods ...]
+    python -m tests.benchmarks.hard_constraint --times
 
 Errors are relative L2 after the initial time, over random instances that no training has seen; in "later" the networks
 are trained on t <= 400 and tested on 400 < t <= 500. "MoE" has separate experts as the paper, "MoE+" experts that agree
 where they meet. Results are saved after every problem, and those of problems that are not run again are kept.
+
+"--times" compares the time of a training step, in one process of one thread and with the experts spread over two.
 
 The paper's sizes need a large accelerator; ``--steps 1 --batch 1 --tests 0`` only starts them.
 """
@@ -13,8 +16,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -28,41 +35,46 @@ PAPER = {
     "later": {"SC": 8.0558, "HC": 0.4805, "MoE": 0.1479},
     "navier_stokes": {"SC": 0.1808, "HC": 0.1175, "MoE": 0.0830},
 }
-POINTS = (100, 400, 1600)
-"""Points of the equations at which the time of a step is compared."""
+TIMED = {"shape": (128, 101), "bases": 16, "steps": 20, "tests": 0}
+"""What the times of a step are compared with, the diffusion-sorption network otherwise."""
+POINTS = (100, 1000, 10_000)
+"""Points of the equations at which they are."""
 TEST_SEED = 20_000
 # The first instants, which no grid resolves, weigh little.
 _SORPTION_WEIGHTS = {"diffusion_sorption": lambda t: 1e6 * t / 500}
 _SORPTION_CPU: dict[str, Any] = {
-    "shape": (64, 51), "experts": (4, 1), "bases": 16, "points": 1600, "instances": 100, "batch": 2, "tests": 10,
-    "steps": 400, "rate": 3e-3, "optimiser": "SOAP", "condition_points": 64, "dtype": "float32",
+    "duration": 500.0, "shape": (32, 26), "experts": (4, 1), "bases": 4, "points": 640, "instances": 100, "batch": 2,
+    "tests": 10, "steps": 400, "rate": 3e-3, "optimiser": "SOAP", "condition_points": 64, "dtype": "float32",
     "weights": _SORPTION_WEIGHTS, "interface": 100.0, "iterations": 20, "exact_initial": False,
-    "network": {"kind": "mlp", "width": 64, "depth": 2},
+    "network": {"kind": "fno", "n_modes": (8, 8), "hidden_channels": 24, "n_layers": 4, "domain_padding": 0.25},
 }  # fmt: skip
 _SORPTION_PAPER: dict[str, Any] = {
-    "shape": (1024, 101), "experts": (4, 1), "bases": 16, "points": 80_000, "instances": 8000, "batch": 6, "tests": 1000,
-    "steps": 4000, "rate": 1e-3, "optimiser": "Adam", "condition_points": 1024, "dtype": "float64", "weights": {},
+    "duration": 500.0, "shape": (1024, 101), "experts": (4, 1), "bases": 16, "points": 80_000, "instances": 8000,
+    "batch": 6, "tests": 1000, "steps": 4000, "rate": 1e-3, "optimiser": "Adam", "condition_points": 1024,
+    "dtype": "float64", "weights": {},
     "interface": 1.0, "iterations": 50, "exact_initial": False,
     "network": {"kind": "fno", "n_modes": (8, 8), "hidden_channels": 64, "n_layers": 5},
 }  # fmt: skip
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "cpu": {
         "diffusion_sorption": _SORPTION_CPU,
-        "later": _SORPTION_CPU | {"shape": (64, 41), "points": 1280},
+        "later": _SORPTION_CPU | {"duration": 400.0, "shape": (32, 21), "points": 512},
         "navier_stokes": {
-            "shape": (16, 16, 16), "experts": (2, 2, 1), "bases": 8, "points": 2000, "instances": 100, "batch": 2,
-            "tests": 10, "steps": 200, "rate": 2e-3, "optimiser": "Adam", "condition_points": 64, "dtype": "float32",
-            "weights": {}, "interface": 1.0, "iterations": 20, "exact_initial": True,
-            "network": {"kind": "fno", "n_modes": (6, 6, 6), "hidden_channels": 8, "n_layers": 2, "domain_padding": 0.25},
+            "duration": 1.0, "shape": (16, 16, 9), "experts": (2, 2, 1), "bases": 8, "points": 1600, "instances": 1000,
+            "batch": 2, "tests": 10, "steps": 400, "rate": 1e-2, "optimiser": "SOAP", "condition_points": 64,
+            "dtype": "float32", "weights": {}, "interface": 1.0, "iterations": 20, "exact_initial": True,
+            "network": {
+                "kind": "fno", "n_modes": (8, 8, 4), "hidden_channels": 24, "n_layers": 4, "domain_padding": (0.0, 0.0, 0.25)
+            },
         },
     },
     "paper": {
         "diffusion_sorption": _SORPTION_PAPER,
-        "later": _SORPTION_PAPER | {"shape": (1024, 81)},
+        "later": _SORPTION_PAPER | {"duration": 400.0, "shape": (1024, 81)},
         "navier_stokes": {
-            "shape": (64, 64, 64), "experts": (2, 2, 1), "bases": 64, "points": 80_000, "instances": 4000, "batch": 4,
-            "tests": 100, "steps": 20_000, "rate": 1e-3, "optimiser": "Adam", "condition_points": 64, "dtype": "float64",
-            "weights": {}, "interface": 1.0, "iterations": 50, "exact_initial": True,
+            "duration": 5.0, "shape": (64, 64, 64), "experts": (2, 2, 1), "bases": 64, "points": 80_000, "instances": 4000,
+            "batch": 4, "tests": 100, "steps": 20_000, "rate": 1e-3, "optimiser": "Adam", "condition_points": 64,
+            "dtype": "float64", "weights": {}, "interface": 1.0, "iterations": 50, "exact_initial": True,
             "network": {"kind": "fno", "n_modes": (8, 8, 8), "hidden_channels": 64, "n_layers": 8},
         },
     },
@@ -72,7 +84,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 def run(problem: str, method: str, seed: int, preset: str, changes: dict[str, Any]) -> dict[str, Any]:
     """Mean and worst error over test instances, and processor time of a step, the first few left out."""
     setting = PRESETS[preset][problem] | changes
-    declared, tested = declare(problem)
+    declared, tested = declare(problem, setting["duration"])
     solver = build(declared, method, seed, setting)
     step_seconds = train(solver, seed, setting)
     errors = evaluate(solver, tested, setting, after=declared.duration if tested.duration > declared.duration else 0.0)
@@ -80,17 +92,45 @@ def run(problem: str, method: str, seed: int, preset: str, changes: dict[str, An
     return found | {"step_seconds": step_seconds, "points": setting["points"], "steps": setting["steps"]}
 
 
-def declare(problem: str) -> tuple[Any, Any]:
+def step_time(method: str, points: int) -> float:
+    """Wall-clock seconds of a training step whose experts are spread over the processes of torchrun, if any."""
+    import torch
+
+    from sciml.training import distributed
+
+    torch.set_num_threads(1)
+    setting = PRESETS["cpu"]["diffusion_sorption"] | TIMED | {"points": points}
+    with distributed.process_group(torch.device("cpu")):
+        declared, _ = declare("diffusion_sorption", setting["duration"])
+        return train(build(declared, method, 0, setting, share=True), 0, setting, clock=time.perf_counter)
+
+
+def step_times() -> list[dict[str, Any]]:
+    """``step_time`` of the methods with a constraint, in processes of their own."""
+    found = []
+    for points in POINTS:
+        for method, processes in (("HC", 1), ("MoE", 1), ("MoE", 2)):
+            command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+            command += ["-m", f"tests.benchmarks.{NAME}", "--time", method, str(points)]
+            environment = os.environ | {"OMP_NUM_THREADS": "1"}
+            done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+            case = {"problem": "step time", "method": method, "points": points, "processes": processes}
+            found.append(case | {"step_seconds": max(float(line) for line in done.stdout.split())})
+            print(found[-1], flush=True)
+    return found
+
+
+def declare(problem: str, duration: float) -> tuple[Any, Any]:
     """What is trained on and what is tested on."""
     from problems import DiffusionSorption, NavierStokesVorticity
 
     if problem == "navier_stokes":
-        return NavierStokesVorticity(), NavierStokesVorticity()
-    return DiffusionSorption(duration=400.0 if problem == "later" else 500.0), DiffusionSorption()
+        return (NavierStokesVorticity(duration=duration),) * 2
+    return DiffusionSorption(duration=duration), DiffusionSorption()
 
 
-def train(solver: Any, seed: int, setting: dict[str, Any]) -> float:
-    """The mean processor time of a step."""
+def train(solver: Any, seed: int, setting: dict[str, Any], clock: Callable[[], float] = time.process_time) -> float:
+    """The mean time of a step, the first few left out."""
     import sciml
     from sciml import Callback, ExponentialDecay, Phase, Trainer
 
@@ -98,7 +138,7 @@ def train(solver: Any, seed: int, setting: dict[str, Any]) -> float:
 
     class Clock(Callback):
         def on_step(self, run: Any) -> None:
-            times.append(time.process_time())
+            times.append(clock())
 
     steps = setting["steps"]
     optimiser = getattr(sciml, setting["optimiser"])(setting["rate"])
@@ -125,7 +165,7 @@ def evaluate(solver: Any, tested: Any, setting: dict[str, Any], after: float) ->
     return errors
 
 
-def build(problem: Any, method: str, seed: int, setting: dict[str, Any]) -> Any:
+def build(problem: Any, method: str, seed: int, setting: dict[str, Any], share: bool = False) -> Any:
     """The untrained solver of a method."""
     import torch
 
@@ -147,7 +187,7 @@ def build(problem: Any, method: str, seed: int, setting: dict[str, Any]) -> Any:
     parts = setting["experts"] if method.startswith("MoE") else (1,) * len(setting["shape"])
     return HardConstraintMoE(
         problem, network, bases=outputs, experts=parts, rows=setting["points"] // math.prod(parts),
-        interface=method == "MoE+", tolerances=Tolerances(setting["iterations"], 1e-4), **common,
+        interface=method == "MoE+", share=share, tolerances=Tolerances(setting["iterations"], 1e-4), **common,
     )  # fmt: skip
 
 
@@ -193,10 +233,11 @@ def tables() -> str:
         preset = next(r["preset"] for r in runs if r["problem"] == problem)
         sizes += [(problem, name, *_size(PRESETS[key][problem])) for name, key in (("here", preset), ("paper", "paper"))]
     head = ("problem", "method", "seeds", "relative L2 in %, median of means (worst instance)", "paper", "ms a step")
-    head_sizes = ("problem", "", "grid", "experts", "bases", "points", "batch", "steps", "network")
+    head_sizes = ("problem", "", "t", "grid", "experts", "bases", "points", "batch", "steps", "network")
     parts = [markdown(head, errors), "Sizes:", markdown(head_sizes, sizes)]
-    if timed := [r for r in saved["runs"] if "error" not in r]:
-        parts += ["Processor time of a training step in ms at equal points, all experts in one process:", _times(timed)]
+    if timed := {(r["method"], r["processes"], r["points"]): r["step_seconds"] for r in saved["runs"] if "processes" in r}:
+        size = f"{' x '.join(map(str, TIMED['shape']))} grid points, {TIMED['bases']} bases"
+        parts += [f"A training step in ms ({size}), one thread a process:", _times(timed)]
     return "\n\n".join(parts)
 
 
@@ -204,17 +245,16 @@ def _size(setting: dict[str, Any]) -> tuple[Any, ...]:
     network = " ".join(f"{name}={value}" for name, value in setting["network"].items() if name != "kind")
     grid, experts = (" x ".join(map(str, setting[name])) for name in ("shape", "experts"))
     numbers = (setting[name] for name in ("bases", "points", "batch", "steps"))
-    return grid, experts, *numbers, f"{setting['network']['kind']} {network}"
+    return f"{setting['duration']:g}", grid, experts, *numbers, f"{setting['network']['kind']} {network}"
 
 
-def _times(timed: list[dict[str, Any]]) -> str:
+def _times(seconds: dict[tuple[str, int, int], float]) -> str:
     rows = []
-    for problem, points in sorted({(r["problem"], r["points"]) for r in timed}):
-        seconds = {r["method"]: r["step_seconds"] for r in timed if (r["problem"], r["points"]) == (problem, points)}
-        cells = [f"{1e3 * seconds[method]:.0f}" if method in seconds else "-" for method in METHODS]
-        ratio = f"{seconds['HC'] / seconds['MoE']:.2f}" if {"HC", "MoE"} <= seconds.keys() else "-"
-        rows.append((problem, points, *cells, ratio))
-    return markdown(("problem", "points", *METHODS, "HC / MoE"), rows)
+    for points in POINTS:
+        single, experts, spread = (seconds[*case, points] for case in (("HC", 1), ("MoE", 1), ("MoE", 2)))
+        times = [f"{1e3 * s:.0f}" for s in (single, experts, spread)]
+        rows.append((points, *times, f"{single / experts:.2f}", f"{single / spread:.2f}"))
+    return markdown(("points", "HC", "MoE", "MoE, two processes", "HC / MoE", "HC / MoE, two processes"), rows)
 
 
 def main() -> None:
@@ -226,16 +266,21 @@ def main() -> None:
     arguments.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     for name in ("steps", "batch", "tests"):
         arguments.add_argument(f"--{name}", type=int, help="in place of the preset's; nothing is saved")
+    arguments.add_argument("--times", action="store_true", help="only the time of a step")
+    arguments.add_argument("--time", nargs=2, metavar=("METHOD", "POINTS"), help="what --times runs")
     chosen = arguments.parse_args()
+    if chosen.time:
+        print(step_time(chosen.time[0], int(chosen.time[1])))
+        return
+    if chosen.times:
+        merge(NAME, f"python -m tests.benchmarks.{NAME} --times", step_times(), ("problem",))
+        print(tables())
+        return
     changes = {name: value for name in ("steps", "batch", "tests") if (value := getattr(chosen, name)) is not None}
     command = f"python -m tests.benchmarks.{NAME} --preset {chosen.preset} --seeds {chosen.seeds}"
     for problem in chosen.problems:
         common = {"problem": problem, "preset": chosen.preset}
         jobs = [common | {"method": m, "seed": s, "changes": changes} for s in range(chosen.seeds) for m in chosen.methods]
-        if not changes and problem != "later":
-            counts = [p for p in POINTS if p <= PRESETS[chosen.preset][problem]["points"]]
-            short = [{"points": points, "steps": 25, "tests": 0} for points in counts]
-            jobs += [common | {"method": m, "seed": 0, "changes": c} for c in short for m in chosen.methods if m != "SC"]
         found = run_all(run, jobs, chosen.workers)
         if not changes:
             merge(NAME, command, found, ("problem",))

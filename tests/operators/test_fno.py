@@ -59,6 +59,13 @@ def test_dimensions_and_padding(grid, generator):
     assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
+def test_an_axis_without_padding_stays_periodic(generator):
+    network = FNO((5, 5), 1, 1, 8, 2, positional_embedding=None, domain_padding=(0.0, 0.25)).double()
+    x = torch.randn(1, 1, 12, 12, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(network(x.roll(3, 2)), network(x).roll(3, 2))
+    assert not torch.allclose(network(x.roll(3, 3)), network(x).roll(3, 3))
+
+
 def test_coarser_than_its_modes(generator):
     assert FNO((16, 16), 1, 1, 4, 1)(torch.randn(1, 1, 6, 9, generator=generator)).shape == (1, 1, 6, 9)
 
@@ -102,6 +109,8 @@ def test_input_errors():
         FNO((2,), 1, 1, positional_embedding="polar")
     with pytest.raises(InputError, match="domain_padding = -1"):
         FNO((2,), 1, 1, domain_padding=-1)
+    with pytest.raises(InputError, match=r"domain_padding = \(0.1, 0.2\)"):
+        FNO((2,), 1, 1, domain_padding=(0.1, 0.2))
     with pytest.raises(InputError, match=r"2 channels.*in_channels=1"):
         FNO((2,), 1, 1, 4)(torch.zeros(1, 2, 8))
     with pytest.raises(InputError, match="expected"):

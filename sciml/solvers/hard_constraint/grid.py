@@ -63,11 +63,12 @@ class Grid:
         """Numbers of the points where the equations hold: those off the boundary of space and after the initial time.
 
         Where initial and boundary values disagree, as they do at the corners of many problems, the derivatives on the
-        boundary have no meaning.
+        boundary have no meaning. Where space has no boundary they hold at the initial time too, lest fields jump after it.
         """
         inside = torch.zeros(self.shape, dtype=torch.bool)
+        first = 0 if set(self.names) <= {*self.periodic, self.time} else 1
         inner = [
-            slice(None) if name in self.periodic else slice(1, None) if name == self.time else slice(1, -1)
+            slice(None) if name in self.periodic else slice(first, None) if name == self.time else slice(1, -1)
             for name in self.names
         ]
         inside[tuple(inner)] = True
