@@ -209,7 +209,7 @@ def truth(problem: Any, shape: tuple[int, ...]) -> Any:
     t = torch.linspace(0, problem.duration, shape[-1], dtype=torch.float64)
     if len(shape) == 2:
         return problem.concentration(torch.linspace(0, 1, shape[0], dtype=torch.float64), t)
-    n = max(shape[0], 128)
+    n = shape[0] * math.ceil(128 / shape[0])
     return problem.flow(n, t)[:, :: n // shape[0], :: n // shape[0]].permute(1, 2, 0)
 
 
