@@ -134,7 +134,7 @@ def tables() -> str:
             found = [r for r in saved["runs"] if (r["task"], r["case"]) == (task, case)]
             if not found:
                 continue
-            rollouts = [r["last_step"] for r in found if r["last_step"] is not None]
+            rollouts = [r["last_step"] for r in found if r["steps"] > 1]
             rows.append((
                 task.replace("_", " "), case, f"{found[0]['parameters']:,}", len(found),
                 median_and_worst(r["one_step"] for r in found), median_and_worst(rollouts),
