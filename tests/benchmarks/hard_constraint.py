@@ -61,7 +61,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "later": _SORPTION_CPU | {"duration": 400.0, "shape": (32, 21), "points": 512},
         "navier_stokes": {
             "duration": 1.0, "shape": (16, 16, 9), "experts": (2, 2, 1), "bases": 8, "points": 1600, "instances": 1000,
-            "batch": 2, "tests": 10, "steps": 400, "rate": 1e-2, "optimiser": "SOAP", "condition_points": 64,
+            "batch": 2, "tests": 10, "steps": 1000, "rate": 1e-2, "optimiser": "SOAP", "condition_points": 64,
             "dtype": "float32", "weights": {}, "interface": 1.0, "iterations": 20, "exact_initial": True,
             "network": {
                 "kind": "fno", "n_modes": (8, 8, 4), "hidden_channels": 24, "n_layers": 4, "domain_padding": (0.0, 0.0, 0.25)
