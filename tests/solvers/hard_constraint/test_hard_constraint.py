@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from problems import DiffusionSorption, Heat
+from problems import DiffusionSorption, Heat, NavierStokesVorticity
 from sciml import MLP, HardConstraintMoE, InputError, Pointwise, SoftConstraint
 from sciml.solvers.hard_constraint.grid import Grid
 from sciml.solvers.hard_constraint.layer import Rows, Tolerances, solve
@@ -100,6 +100,12 @@ def test_experts_that_answer_for_everything_are_one_expert():
     one, four = build(DiffusionSorption()), build(DiffusionSorption(), (4, 1), overlap=12)
     problem = [DiffusionSorption()]
     torch.testing.assert_close(four.predict(problem)["u"], one.predict(problem)["u"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("problem", "shape", "first"), [(NavierStokesVorticity(), (8, 8, 5), 0), (DiffusionSorption(), (8, 5), 1)])
+def test_the_equations_hold_at_the_initial_time_where_no_boundary_disagrees(problem, shape, first):
+    instants = Grid.of(problem, shape).interior % shape[-1]
+    assert instants.unique().tolist() == list(range(first, 5))
 
 
 def test_the_equations_hold_beyond_the_training_time_as_well():
