@@ -102,7 +102,9 @@ def test_experts_that_answer_for_everything_are_one_expert():
     torch.testing.assert_close(four.predict(problem)["u"], one.predict(problem)["u"], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("problem", "shape", "first"), [(NavierStokesVorticity(), (8, 8, 5), 0), (DiffusionSorption(), (8, 5), 1)])
+@pytest.mark.parametrize(
+    ("problem", "shape", "first"), [(NavierStokesVorticity(), (8, 8, 5), 0), (DiffusionSorption(), (8, 5), 1)]
+)
 def test_the_equations_hold_at_the_initial_time_where_no_boundary_disagrees(problem, shape, first):
     instants = Grid.of(problem, shape).interior % shape[-1]
     assert instants.unique().tolist() == list(range(first, 5))
