@@ -60,7 +60,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "diffusion_sorption": _SORPTION_CPU,
         "later": _SORPTION_CPU | {"duration": 400.0, "shape": (32, 21), "points": 512},
         "navier_stokes": {
-            "duration": 1.0, "shape": (16, 16, 9), "experts": (2, 2, 1), "bases": 8, "points": 1600, "instances": 1000,
+            "duration": 1.0, "shape": (24, 24, 9), "experts": (2, 2, 1), "bases": 8, "points": 3600, "instances": 1000,
             "batch": 2, "tests": 10, "steps": 1000, "rate": 1e-2, "optimiser": "SOAP", "condition_points": 64,
             "dtype": "float32", "weights": {}, "interface": 1.0, "iterations": 20, "exact_initial": True,
             "network": {
