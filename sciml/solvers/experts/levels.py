@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sciml.errors import DivergenceError
-from sciml.problem import Observations, Problem
+from sciml.problem import INTERIOR, Observations, Problem, sample_batch
 from sciml.solvers.experts import verify
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.expansion import Expansion
@@ -31,7 +31,7 @@ Report = Callable[[Pass, dict[str, float], float], None]
 SAFETY = 2.0  # of the error estimate
 ROUNDING = 1e-13
 SLOW, SLOWEST = 0.3, 0.8  # ratio of successive differences, above which the later ones count; the largest believed
-COMPARED = 4096  # points at which two passes are compared
+COMPARED = 4096  # points inside, at which two passes are compared
 INTERRUPTED = "interrupted by the user"
 
 
@@ -62,9 +62,8 @@ def solve(
         DivergenceError: not even the coarsest pass succeeds.
     """
     clock = Clock(seconds, device, journal)
-    points = problem.domain.sample(COMPARED, torch.Generator().manual_seed(0), method="sobol", device=device)
     tiling = Tiling(problem, device)
-    estimator, verified = Estimator(problem, points), measured(problem)
+    estimator, verified = Estimator(problem, device), measured(problem)
     last: Pass | None = None
     estimate: dict[str, float] = {}
     count, iterations, reason = 0, 0, "noise" if measured(problem) else "finest level"
@@ -97,17 +96,19 @@ def solve(
     except KeyboardInterrupt:
         if last is None:
             raise
-        reason, verified = INTERRUPTED, True
+        reason = INTERRUPTED
     finally:
         clock.journal.flush()
     assert last is not None
-    if not verified and iterations < most and clock.allows(verify.cost(last, lasted)):
+    if not verified and reason != INTERRUPTED and iterations < most and clock.allows(verify.cost(last, lasted)):
         try:
-            estimate = estimator.verified(last, verify.verification(problem, tiling, last, clock))
+            estimate, verified = estimator.verified(last, verify.verification(problem, tiling, last, clock)), True
         except OutOfTime:
             pass
         except KeyboardInterrupt:
             reason = INTERRUPTED
+    if not verified:
+        estimate = estimator.cautious()
     return Outcome(last, estimate, reason, count)
 
 
@@ -139,12 +140,16 @@ def measured(problem: Problem) -> bool:
 
 
 class Estimator:
-    """Relative L2 errors of one pass after another, compared at ``points`` (N, d)."""
+    """Relative L2 errors of one pass after another, as on a uniform grid that has points on the boundary too.
 
-    def __init__(self, problem: Problem, points: Tensor) -> None:
-        self.problem, self.points = problem, points
+    Where initial and boundary values disagree, most of an error can lie at the initial time.
+    """
+
+    def __init__(self, problem: Problem, device: torch.device) -> None:
+        self.problem = problem
+        self.points, self._weights = _grid_like(problem, device)
         self._values: Tensor | None = None
-        self._tail = self._difference = points.new_zeros(0)
+        self._tail = self._difference = self._left = self._estimates = self.points.new_zeros(0)
 
     def __call__(self, found: Pass) -> dict[str, float]:
         """By the difference to the pass before, which is the error of that one.
@@ -153,16 +158,22 @@ class Estimator:
         problem's. Where the differences fall slower than that, all that are still to come add up.
         """
         values, tail, before = self._at(found.expansion), found.expansion.tail, self._values
-        estimates = tail
+        self._estimates = tail
         if before is not None:
             difference = self._relative(values - before, values)
             left = (tail / self._tail.clamp(min=1e-300)).clamp(max=1.0)
             if len(self._difference):
                 ratio = (difference / self._difference.clamp(min=1e-300)).clamp(max=SLOWEST)
                 left = torch.where(ratio > SLOW, torch.maximum(left, ratio / (1 - ratio)), left)
-            estimates, self._difference = difference * left, difference
+            self._estimates, self._difference, self._left = difference * left, difference, left
         self._values, self._tail = values, tail
-        return self._named(estimates)
+        return self._named(self._estimates)
+
+    def cautious(self) -> dict[str, float]:
+        """Of the last pass, if nothing has verified it: half way to the error of the one before, on a logarithmic scale."""
+        if not len(self._difference):
+            return self._named(self._estimates)
+        return self._named(self._difference * torch.maximum(self._left, self._left.sqrt()))
 
     def verified(self, found: Pass, better: Expansion) -> dict[str, float]:
         """By the difference to a better solution."""
@@ -174,9 +185,20 @@ class Estimator:
         free = torch.tensor([u in self.problem.gauge for u in self.problem.unknowns], device=values.device)[:, None]
         return torch.where(free, values - values.mean(1, keepdim=True), values)
 
-    @staticmethod
-    def _relative(difference: Tensor, values: Tensor) -> Tensor:
-        return difference.norm(dim=1) / values.norm(dim=1).clamp(min=1e-300)
+    def _relative(self, difference: Tensor, values: Tensor) -> Tensor:
+        square, whole = ((self._weights * v.square()).sum(1) for v in (difference, values))
+        return (square / whole.clamp(min=1e-300)).sqrt()
 
     def _named(self, estimates: Tensor) -> dict[str, float]:
         return dict(zip(self.problem.unknowns, (SAFETY * estimates + ROUNDING).tolist(), strict=True))
+
+
+def _grid_like(problem: Problem, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Points (N, d), and weights (N,) that give every condition the share of its face in a uniform grid."""
+    conditions = {n: c for n, c in problem.named_conditions().items() if not isinstance(c, Observations)}
+    sizes = {INTERIOR: COMPARED} | dict.fromkeys(conditions, COMPARED // 4)
+    batch = sample_batch(problem, conditions, sizes, torch.Generator().manual_seed(0), "sobol", device)
+    face = COMPARED ** (-1 / len(problem.coordinates))
+    shares = [(points.coordinates, 1.0 if name == INTERIOR else face) for name, points in batch.items()]
+    weights = [torch.full_like(x[:, 0], share / len(x)) for x, share in shares]
+    return torch.cat([x for x, _ in shares]), torch.cat(weights)

@@ -49,10 +49,23 @@ def constant(value):
 
 def test_slow_convergence_adds_up():
     """Differences 0.4, 0.2, 0.1 come from errors 0.8, 0.4, 0.2; the last has 0.1 left."""
-    points = problems.Helmholtz().domain.sample(16, torch.Generator().manual_seed(0))
-    estimator = levels.Estimator(problems.Helmholtz(), points)
+    estimator = levels.Estimator(problems.Helmholtz(), torch.device("cpu"))
     *_, last = [estimator(constant(value))["u"] for value in (10.2, 10.6, 10.8, 10.9)]
     assert last == pytest.approx(levels.SAFETY * 0.1 / 10.9, rel=0.02)
+
+
+def test_what_nothing_has_verified_is_estimated_with_caution():
+    estimator = levels.Estimator(problems.Helmholtz(), torch.device("cpu"))
+    hopeful = [estimator(constant(value))["u"] for value in (5.0, 10.0)][-1]
+    assert hopeful == pytest.approx(levels.SAFETY * 0.5 * 0.5, rel=0.01)  # the tails promise half the difference
+    assert estimator.cautious()["u"] == pytest.approx(levels.SAFETY * 0.5 * 0.5**0.5, rel=0.01)
+
+
+def test_errors_on_the_boundary_count_as_on_a_grid():
+    points, weights = levels._grid_like(problems.AllenCahn(), torch.device("cpu"))
+    for axis, end, count in ((1, 0.0, 1), (0, 1.0, 0.5)):
+        share = weights[points[:, axis] == end].sum()
+        assert float(share) == pytest.approx(count / levels.COMPARED**0.5, rel=0.05)
 
 
 def test_costs_are_predicted_and_what_does_not_fit_is_not_begun():
