@@ -35,7 +35,7 @@ PAPER = {
     "later": {"SC": 8.0558, "HC": 0.4805, "MoE": 0.1479},
     "navier_stokes": {"SC": 0.1808, "HC": 0.1175, "MoE": 0.0830},
 }
-TIMED = {"shape": (128, 101), "bases": 16, "steps": 20, "tests": 0}
+TIMED = {"shape": (128, 101), "bases": 16, "steps": 12, "tests": 0}
 """What the times of a step are compared with, the diffusion-sorption network otherwise."""
 POINTS = (100, 1000, 10_000)
 """Points of the equations at which they are."""
