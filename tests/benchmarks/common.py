@@ -49,7 +49,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     return arguments
 
 
-def add_seeds(arguments: argparse.ArgumentParser, default: int | None) -> None:
+def add_seeds(arguments: argparse.ArgumentParser, default: int) -> None:
     """``--seeds`` and ``--first-seed``; ``seeds`` reads them."""
     arguments.add_argument("--seeds", type=int, default=default, help="how many")
     arguments.add_argument("--first-seed", type=int, default=0, help="seeds before it are kept as they were saved")

@@ -149,7 +149,7 @@ class Estimator:
         self.problem = problem
         self.points, self._weights = _grid_like(problem, device)
         self._values: Tensor | None = None
-        self._tail = self._difference = self._left = self._estimates = self.points.new_zeros(0)
+        self._tail = self._difference = self._estimates = self.points.new_zeros(0)
 
     def __call__(self, found: Pass) -> dict[str, float]:
         """By the difference to the pass before, which is the error of that one.
@@ -165,7 +165,7 @@ class Estimator:
             if len(self._difference):
                 ratio = (difference / self._difference.clamp(min=1e-300)).clamp(max=SLOWEST)
                 left = torch.where(ratio > SLOW, torch.maximum(left, ratio / (1 - ratio)), left)
-            self._estimates, self._difference, self._left = difference * left, difference, left
+            self._estimates, self._difference = difference * left, difference
         self._values, self._tail = values, tail
         return self._named(self._estimates)
 
@@ -173,7 +173,7 @@ class Estimator:
         """Of the last pass, if nothing has verified it: half way to the error of the one before, on a logarithmic scale."""
         if not len(self._difference):
             return self._named(self._estimates)
-        return self._named(self._difference * torch.maximum(self._left, self._left.sqrt()))
+        return self._named(torch.maximum(self._estimates, (self._estimates * self._difference).sqrt()))
 
     def verified(self, found: Pass, better: Expansion) -> dict[str, float]:
         """By the difference to a better solution."""

@@ -61,6 +61,14 @@ def test_what_nothing_has_verified_is_estimated_with_caution():
     assert estimator.cautious()["u"] == pytest.approx(levels.SAFETY * 0.5 * 0.5**0.5, rel=0.01)
 
 
+def test_a_run_that_ends_before_the_check_is_cautious():
+    reported = []
+    outcome = levels.solve(
+        problems.Helmholtz(), 1e6, 1e-12, torch.device("cpu"), lambda _, estimate, __: reported.append(estimate["u"]), most=6
+    )
+    assert outcome.estimate["u"] > 2 * reported[-1]
+
+
 def test_errors_on_the_boundary_count_as_on_a_grid():
     points, weights = levels._grid_like(problems.AllenCahn(), torch.device("cpu"))
     for axis, end, count in ((1, 0.0, 1), (0, 1.0, 0.5)):
