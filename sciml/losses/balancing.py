@@ -74,6 +74,7 @@ class GradientAnnealing(Balancing):
             the fixed point ``w = sqrt(max / mean)``; "unweighted" by that of ``L_i``, as the paper's text, with the
             fixed point ``w = max / mean``, which runs into the cap if a trivial solution satisfies the condition.
         matrices_only: take the statistics over weight matrices, not biases, as that code does.
+        by_layer: take the target of every weight matrix by itself and the largest of them, as its code for the cavity.
 
     Raises:
         InputError: the denominator is unknown, ``smoothing`` is outside [0, 1), or ``period`` or ``cap`` not positive.
@@ -82,6 +83,7 @@ class GradientAnnealing(Balancing):
     period: int = 10
     denominator: str = "weighted"
     matrices_only: bool = False
+    by_layer: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,16 +92,23 @@ class GradientAnnealing(Balancing):
             raise InputError(f"there is no denominator {self.denominator!r}; {hint}")
 
     def targets(self, terms: Terms) -> dict[str, Tensor]:
-        if self.matrices_only:
+        if self.matrices_only or self.by_layer:
             terms = replace(terms, parameters=[p for p in terms.parameters if p.ndim >= 2])
         gradient = terms.gradient(*terms.equations)
         if not len(gradient):
             return {}
-        largest = gradient.abs().max()
-        means = {name: terms.gradient(name).abs().mean() for name in terms.conditions}
-        if self.denominator == "weighted":
-            means = {name: self.current(name, mean) * mean for name, mean in means.items()}
-        return {name: self.ratio(largest, mean) for name, mean in means.items()}
+        sizes = [p.numel() for p in terms.parameters if p.requires_grad] if self.by_layer else [len(gradient)]
+        parts = gradient.split(sizes)
+
+        def target(name: str) -> Tensor:
+            own = terms.gradient(name)
+            if self.denominator == "weighted":
+                own = self.current(name, own) * own
+            ratios = [self.ratio(p.abs().max(), o.abs().mean()) for p, o in zip(parts, own.split(sizes), strict=True)]
+            known = torch.stack([torch.where(ratio.isfinite(), ratio, 0.0) for ratio in ratios]).max()
+            return torch.where(known > 0, known, torch.inf)
+
+        return {name: target(name) for name in terms.conditions}
 
 
 @dataclass(eq=False, kw_only=True)

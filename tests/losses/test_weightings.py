@@ -29,6 +29,7 @@ ALL = {
     "annealing": lambda: GradientAnnealing(period=1),
     "annealing_unweighted": lambda: GradientAnnealing(period=1, denominator="unweighted"),
     "annealing_matrices": lambda: GradientAnnealing(period=1, matrices_only=True),
+    "annealing_layers": lambda: GradientAnnealing(period=1, by_layer=True),
     "gradient_norm": lambda: GradientNorm(period=1),
     "ntk": lambda: NeuralTangentKernel(period=1),
     "ntk_exact": lambda: NeuralTangentKernel(period=1, probes=None),
@@ -141,7 +142,8 @@ def test_annealing_takes_the_gradient_of_the_sum_of_equations():
     assert weights["mass"].item() == 1.0
 
 
-def test_annealing_over_matrices_alone():
+@pytest.mark.parametrize("by_layer", [False, True])
+def test_annealing_over_matrices_alone(by_layer):
     network = MLP(1, 1, 4, 1, generator=torch.Generator().manual_seed(0), **F64)
     x = torch.linspace(-1, 1, 5, **F64)[:, None]
     residuals = {"pde": network(x)[:, 0] ** 3, "boundary": network(x)[:, 0] - 1}
@@ -151,12 +153,22 @@ def test_annealing_over_matrices_alone():
     )  # fmt: skip
     matrices = [layer.weight for layer in (network.layers[0], network.layers[2])]
 
-    def flat(name):
-        return torch.cat([g.flatten() for g in torch.autograd.grad(terms.loss(name), matrices, retain_graph=True)])
+    def gradients(name):
+        found = torch.autograd.grad(terms.loss(name), matrices, retain_graph=True)
+        return found if by_layer else [torch.cat([g.flatten() for g in found])]
 
-    expected = flat("pde").abs().max() / flat("boundary").abs().mean()
-    weights = GradientAnnealing(smoothing=0.0, matrices_only=True)(terms)
-    assert weights["boundary"].item() == pytest.approx(expected.item())
+    pairs = zip(gradients("pde"), gradients("boundary"), strict=True)
+    expected = max((of_pde.abs().max() / of_boundary.abs().mean()).item() for of_pde, of_boundary in pairs)
+    weights = GradientAnnealing(smoothing=0.0, matrices_only=not by_layer, by_layer=by_layer)(terms)
+    assert weights["boundary"].item() == pytest.approx(expected)
+
+
+def test_annealing_by_layer_passes_over_a_layer_that_a_term_does_not_reach():
+    first, second = (torch.ones(1, 1, requires_grad=True, **F64) for _ in range(2))
+    residuals = {"pde": (first * second)[0], "boundary": 2 * second[0]}
+    kinds = {"pde": "equation", "boundary": "condition"}
+    terms = Terms(residuals, dict.fromkeys(residuals, first), kinds, [first, second], torch.Generator())
+    assert GradientAnnealing(smoothing=0.0, by_layer=True)(terms)["boundary"].item() == pytest.approx(2 / 8)
 
 
 def test_weights_are_held_between_updates():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from math import prod, sqrt
 
@@ -17,7 +17,7 @@ from sciml.solvers.hard_constraint.experts import ExpertTerm
 from sciml.solvers.hard_constraint.grid import Grid
 from sciml.solvers.hard_constraint.layer import Tolerances, solve
 from sciml.solvers.hard_constraint.partition import Partition
-from sciml.solvers.hard_constraint.share import from_main, shared
+from sciml.solvers.hard_constraint.share import from_main, processes, shared
 from sciml.solvers.hard_constraint.solver import GridSolver, Solved
 from sciml.solvers.hard_constraint.terms import Group, complete, eliminated
 from sciml.solvers.solver import Batch
@@ -50,7 +50,8 @@ class HardConstraintMoE(GridSolver):
             instance are then one least-squares problem. Otherwise each is one by itself.
         ridge: factor of the coefficients as further residuals.
         tolerances: of the least squares.
-        share: under torchrun, spread the experts of one batch over the processes; otherwise each has its own batch.
+        share: under torchrun, spread the experts of one batch over the processes, and the evaluations of the network
+            where there are at least as many instances; otherwise each process has its own batch.
 
     Raises:
         InputError: a problem, a network or a partition that does not fit.
@@ -118,7 +119,7 @@ class HardConstraintMoE(GridSolver):
         return {key: Points(**{name: from_main(t) for name, t in p.state_dict().items()}) for key, p in batch.items()}
 
     def solve(self, problems: Sequence[Problem], grid: Grid, batch: Batch) -> Solved:
-        outputs = self.network(self.inputs(problems, grid)).unflatten(1, (len(self.independent), self.bases))
+        outputs = self._outputs(problems, grid).unflatten(1, (len(self.independent), self.bases))
         bases = {name: self.ramp(grid) * outputs[:, i] for i, name in enumerate(self.independent)}
         offsets = self.offsets(problems, grid)
         partition = self._partition(grid)
@@ -138,6 +139,19 @@ class HardConstraintMoE(GridSolver):
         found |= {name: grid.jet(values) for name, values in complete(problems[0], fields).items() if name not in found}
         jumps = torch.einsum("bskn,bkn->bs", seams, coefficients)
         return Solved(found, {INTERFACE: jumps.flatten()} if len(partition) > 1 else {})
+
+    def _outputs(self, problems: Sequence[Problem], grid: Grid) -> Tensor:
+        """What the network yields, (B, channels, *shape)."""
+
+        def evaluate_part(part: slice) -> Tensor:
+            return self.network(self.inputs(problems[part], grid))
+
+        everyone_has_one = len(problems) >= processes()[1]
+        return self._spread(len(problems), evaluate_part) if everyone_has_one else evaluate_part(slice(None))
+
+    def _spread(self, total: int, solve: Callable[[slice], Tensor]) -> Tensor:
+        """The results (total, ...) of ``solve``, from all processes where they share the experts."""
+        return shared(total, solve) if self.share else solve(slice(0, total))
 
     def _coefficients(
         self,
@@ -160,14 +174,16 @@ class HardConstraintMoE(GridSolver):
         def solve_part(part: slice) -> Tensor:
             instances, experts = (part, slice(0, k)) if coupled else (slice(0, b), part)
             shape = instances.stop - instances.start, experts.stop - experts.start, self.bases
+            if not prod(shape):  # more processes than experts: nothing, but with a graph
+                return jets[self.independent[0]].value.double().flatten()[:0].view(shape)
             zeros = torch.zeros(shape, dtype=torch.float64, device=self.device)
-            if not zeros.numel():  # more processes than experts
-                return zeros
             rows = [term.rows(instances, experts, problems, jets, added) for term in terms]
             return solve(rows, zeros, self.ridge, seams[instances] if coupled else None, self.tolerances)
 
         # Separate experts are shared by number, coupled ones by instance.
-        return shared(b, solve_part) if coupled else shared(k, lambda part: solve_part(part).transpose(0, 1)).transpose(0, 1)
+        if coupled:
+            return self._spread(b, solve_part)
+        return self._spread(k, lambda part: solve_part(part).transpose(0, 1)).transpose(0, 1)
 
     def _term(self, group: Group, batch: Batch, grid: Grid, b: int, k: int) -> ExpertTerm:
         """An expert's own equations, or a condition, which every expert satisfies."""

@@ -21,8 +21,10 @@ def processes() -> tuple[int, int]:
 def shared(total: int, solve: Callable[[slice], Tensor]) -> Tensor:
     """The results (total, ...) of ``solve`` for consecutive parts of ``total`` problems, one part a process.
 
-    The gradient that reaches a process's own part is multiplied by the number of processes: the mean over the
-    processes, which the trainer takes, is then the gradient of a loss that every process computes alike.
+    What reaches the results backwards is averaged over the processes, and the part of a process's own multiplied by
+    their number: the mean over the processes, which the trainer takes, is then the gradient of a loss that every process
+    computes alike, though each sees the part of it that its own problems account for. Backwards, too, all must take
+    part: what ``solve`` returns has a graph even for no problems.
     """
     rank, world = processes()
     ends = [total * i // world for i in range(world + 1)]
@@ -55,4 +57,6 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
-        return upstream.split(ctx.sizes)[ctx.rank] * len(ctx.sizes), None, None
+        total = upstream.contiguous().clone()  # the mean over the processes times their number
+        dist.all_reduce(total)
+        return total.split(ctx.sizes)[ctx.rank], None, None
