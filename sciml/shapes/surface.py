@@ -20,7 +20,8 @@ def extract(
     and from there on wherever the surface leads: what touches a seed or a coarse cell is complete.
 
     Args:
-        field: negative inside, (N, 3) -> (N,); it must be positive on the box's faces.
+        field: negative inside, (N, 3) -> (N,). On the box's faces it is taken to be positive, so that a solid that
+            reaches them ends there.
         seeds: points near the surface (n, 3).
 
     Returns:
@@ -47,7 +48,9 @@ def extract(
         active[tuple(cells.T)] = True
         while (missing := _corners(active) & ~known).any():
             index = np.argwhere(missing)
-            values[missing] = field(low + index * size)
+            found = field(low + index * size)
+            on_face = ((index == 0) | (index == np.array(missing.shape) - 1)).any(1)
+            values[missing] = np.where(on_face, np.abs(found), found)
             known |= missing
             evaluated += len(index)
             active = _crossed(values)

@@ -185,6 +185,11 @@ def test_a_seed_finds_what_falls_between_coarse_points():
     assert sound(mesh) and euler_characteristic(mesh) == 2
 
 
+def test_a_solid_that_reaches_the_box_ends_there():
+    mesh, _ = counted(lambda points: np.hypot(points[:, 0], points[:, 1]) - 0.5, [-1, -1, -1], [1, 1, 1], 32, [])
+    assert sound(mesh) and np.ptp(mesh.vertices[:, 2]) == pytest.approx(2, rel=0.05)
+
+
 def test_a_surface_through_grid_points_is_closed():
     def box(points):
         return np.abs(points).max(1) - 0.5
