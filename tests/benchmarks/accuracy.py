@@ -12,7 +12,7 @@ import statistics
 import time
 from typing import Any
 
-from tests.benchmarks.common import load, markdown, median_and_worst, merge, parser, run_all
+from tests.benchmarks.common import add_seeds, load, markdown, median_and_worst, merge, parser, run_all, seeds
 
 NAME = "accuracy"
 Case = tuple[str, dict[str, Any], float]  # problem, settings, seconds
@@ -130,7 +130,7 @@ def tables() -> str:
 
 def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
-    arguments.add_argument("--seeds", type=int)
+    add_seeds(arguments, default=None)
     arguments.add_argument("--solvers", nargs="+", default=list(CASES), choices=list(CASES))
     arguments.add_argument("--rivals", nargs="*", default=[], choices=RIVALS)
     arguments.add_argument("--problems", nargs="+", help="all unless given")
@@ -141,7 +141,7 @@ def main() -> None:
         for solver in chosen.solvers
         for problem, settings, budget in CASES[solver]
         if chosen.problems is None or problem in chosen.problems
-        for seed in range(1 if chosen.quick else chosen.seeds or SEEDS[solver])
+        for seed in seeds(chosen, SEEDS[solver])
     ]  # fmt: skip
     asked = {(problem, str(settings), budget): (problem, settings, budget)
              for solver in chosen.solvers for problem, settings, budget in CASES[solver]
@@ -151,11 +151,11 @@ def main() -> None:
             {"solver": name, "problem": problem, "settings": settings, "seed": seed,
              "seconds": budget / (10 if chosen.quick else 1)}
             for name in chosen.rivals
-            for seed in range(1 if chosen.quick or name == "classical" else chosen.seeds or SEEDS["pinn"])
+            for seed in (range(1) if name == "classical" else seeds(chosen, SEEDS["pinn"]))
         ]  # fmt: skip
     results = run_all(run, jobs, chosen.workers)
     if not chosen.quick:
-        merge(NAME, f"python -m tests.benchmarks.{NAME}", results, ("solver", "problem", "settings", "budget"))
+        merge(NAME, f"python -m tests.benchmarks.{NAME}", results, ("solver", "problem", "settings", "budget", "seed"))
         print(tables())
 
 

@@ -49,15 +49,16 @@ def parser(description: str) -> argparse.ArgumentParser:
     return arguments
 
 
-def add_seeds(arguments: argparse.ArgumentParser, default: int) -> None:
+def add_seeds(arguments: argparse.ArgumentParser, default: int | None) -> None:
     """``--seeds`` and ``--first-seed``; ``seeds`` reads them."""
     arguments.add_argument("--seeds", type=int, default=default, help="how many")
     arguments.add_argument("--first-seed", type=int, default=0, help="seeds before it are kept as they were saved")
 
 
-def seeds(chosen: argparse.Namespace) -> range:
-    """The asked ones; a quick run has only the first."""
-    return range(chosen.first_seed, chosen.first_seed + (1 if chosen.quick else chosen.seeds))
+def seeds(chosen: argparse.Namespace, default: int = 1) -> range:
+    """The asked ones, ``default`` where none were asked for; a quick run has only the first."""
+    quick = getattr(chosen, "quick", False)
+    return range(chosen.first_seed, chosen.first_seed + (1 if quick else chosen.seeds or default))
 
 
 def run_all(function: Callable[..., dict[str, Any]], jobs: Sequence[dict[str, Any]], workers: int) -> list[dict[str, Any]]:

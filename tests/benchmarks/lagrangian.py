@@ -14,7 +14,7 @@ import statistics
 import time
 from typing import Any
 
-from tests.benchmarks.common import load, markdown, median_and_worst, merge, parser, run_all
+from tests.benchmarks.common import add_seeds, load, markdown, median_and_worst, merge, parser, run_all, seeds
 from tests.benchmarks.conditioning import conditioning
 
 NAME = "lagrangian"
@@ -202,7 +202,7 @@ def tables() -> str:
 
 def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
-    arguments.add_argument("--seeds", type=int, default=5)
+    add_seeds(arguments, default=5)
     arguments.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     arguments.add_argument("--problems", nargs="+", help="all unless given")
     chosen = arguments.parse_args()
@@ -212,7 +212,7 @@ def main() -> None:
          "seconds": seconds / (20 if chosen.quick else 1)}
         for problem, settings, methods, seconds in CASES
         if chosen.problems is None or problem in chosen.problems
-        for seed in range(1 if chosen.quick else chosen.seeds)
+        for seed in seeds(chosen)
         for method in methods
         if method in chosen.methods
     ]  # fmt: skip
@@ -220,7 +220,7 @@ def main() -> None:
     measured = conditioning(steps=5 if chosen.quick else 60, write=not chosen.quick)
     print(measured)
     if not chosen.quick:
-        keys = ("problem", "settings", "method")
+        keys = ("problem", "settings", "method", "seed")
         merge(NAME, f"python -m tests.benchmarks.{NAME}", results, keys, conditioning=measured)
         print(tables())
 
