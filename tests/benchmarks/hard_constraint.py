@@ -7,7 +7,7 @@ Errors are relative L2 after the initial time, over random instances that no tra
 are trained on t <= 400 and tested on 400 < t <= 500. "MoE" has separate experts as the paper, "MoE+" experts that agree
 where they meet. Results are saved after every problem, and those of problems that are not run again are kept.
 
-"--times" compares the time of a training step, in one process of one thread and with the experts spread over two.
+"--times" compares the time of a training step, in one process of one thread and spread over two.
 
 The paper's sizes need a large accelerator; ``--steps 1 --batch 1 --tests 0`` only starts them.
 """
@@ -25,7 +25,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from tests.benchmarks.common import load, markdown, merge, run_all
+from tests.benchmarks.common import add_seeds, load, markdown, merge, run_all, seeds
 
 NAME = "hard_constraint"
 PROBLEMS = ("diffusion_sorption", "later", "navier_stokes")
@@ -37,6 +37,8 @@ PAPER = {
 }
 TIMED = {"shape": (128, 101), "bases": 16, "steps": 12, "tests": 0}
 """What the times of a step are compared with, the diffusion-sorption network otherwise."""
+TIMED_CASES = (("HC", 1), ("MoE", 1), ("HC", 2), ("MoE", 2))
+"""Method and number of processes, which share the instances in the network and the experts in the least squares."""
 POINTS = (100, 1000, 10_000)
 """Points of the equations at which they are."""
 TEST_SEED = 20_000
@@ -109,7 +111,7 @@ def step_times() -> list[dict[str, Any]]:
     """``step_time`` of the methods with a constraint, in processes of their own."""
     found = []
     for points in POINTS:
-        for method, processes in (("HC", 1), ("MoE", 1), ("MoE", 2)):
+        for method, processes in TIMED_CASES:
             command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
             command += ["-m", f"tests.benchmarks.{NAME}", "--time", method, str(points)]
             environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -251,16 +253,20 @@ def _size(setting: dict[str, Any]) -> tuple[Any, ...]:
 def _times(seconds: dict[tuple[str, int, int], float]) -> str:
     rows = []
     for points in POINTS:
-        single, experts, spread = (seconds[*case, points] for case in (("HC", 1), ("MoE", 1), ("MoE", 2)))
-        times = [f"{1e3 * s:.0f}" for s in (single, experts, spread)]
-        rows.append((points, *times, f"{single / experts:.2f}", f"{single / spread:.2f}"))
-    return markdown(("points", "HC", "MoE", "MoE, two processes", "HC / MoE", "HC / MoE, two processes"), rows)
+        if not all((*case, points) in seconds for case in TIMED_CASES):
+            continue
+        one, experts, one_spread, experts_spread = (seconds[*case, points] for case in TIMED_CASES)
+        times = [f"{1e3 * s:.0f}" for s in (one, experts, one_spread, experts_spread)]
+        ratios = [f"{ratio:.2f}" for ratio in (one / experts, one_spread / experts_spread, one / experts_spread)]
+        rows.append((points, *times, *ratios))
+    head = ("HC", "MoE", "HC, two processes", "MoE, two processes", "HC / MoE", "both on two", "HC on one / MoE on two")
+    return markdown(("points", *head), rows)
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--preset", default="cpu", choices=list(PRESETS))
-    arguments.add_argument("--seeds", type=int, default=3)
+    add_seeds(arguments, default=3)
     arguments.add_argument("--workers", type=int, default=1, help="processes of one thread each")
     arguments.add_argument("--problems", nargs="+", default=list(PROBLEMS), choices=PROBLEMS)
     arguments.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
@@ -275,17 +281,17 @@ def main() -> None:
             print(seconds)
         return
     if chosen.times:
-        merge(NAME, f"python -m tests.benchmarks.{NAME} --times", step_times(), ("problem",))
+        merge(NAME, f"python -m tests.benchmarks.{NAME} --times", step_times(), ("problem", "method", "points", "processes"))
         print(tables())
         return
     changes = {name: value for name in ("steps", "batch", "tests") if (value := getattr(chosen, name)) is not None}
-    command = f"python -m tests.benchmarks.{NAME} --preset {chosen.preset} --seeds {chosen.seeds}"
+    command = f"python -m tests.benchmarks.{NAME} --preset {chosen.preset}"
     for problem in chosen.problems:
         common = {"problem": problem, "preset": chosen.preset}
-        jobs = [common | {"method": m, "seed": s, "changes": changes} for s in range(chosen.seeds) for m in chosen.methods]
+        jobs = [common | {"method": m, "seed": s, "changes": changes} for s in seeds(chosen) for m in chosen.methods]
         found = run_all(run, jobs, chosen.workers)
         if not changes:
-            merge(NAME, command, found, ("problem",))
+            merge(NAME, command, found, ("problem", "method", "seed"))
     print(tables())
 
 

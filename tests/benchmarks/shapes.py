@@ -25,7 +25,7 @@ from tests.benchmarks.common import RESULTS, load, markdown, merge, parser, run_
 NAME = "shapes"
 ANALYTIC = ("torus", "hollow ball", "two holes")
 MESHES = ("eight", "elephant", "armadillo", "hand", "bunny00")
-ORGANS = {"frog liver": 11, "frog brain": 2}  # names in our tables; labels of the image
+ORGANS = {"frog lung": 11, "frog brain": 2}  # names in our tables; labels of the image
 PLAIN = "rbf without refits"
 CUTS = {"20 parallel": 20, "24 random": 24}
 METHODS = ("linear", PLAIN, "rbf", "orex")
