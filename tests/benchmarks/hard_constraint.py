@@ -238,6 +238,9 @@ def tables() -> str:
     head_sizes = ("problem", "", "t", "grid", "experts", "bases", "points", "batch", "steps", "network")
     parts = [markdown(head, errors), "Sizes:", markdown(head_sizes, sizes)]
     if timed := {(r["method"], r["processes"], r["points"]): r["step_seconds"] for r in saved["runs"] if "processes" in r}:
+        # Those of an earlier set of cases are not shown.
+        if not all((*case, points) in timed for case in TIMED_CASES for points in POINTS):
+            return "\n\n".join(parts)
         size = f"{' x '.join(map(str, TIMED['shape']))} grid points, {TIMED['bases']} bases"
         parts += [f"A training step in ms ({size}), one thread a process:", _times(timed)]
     return "\n\n".join(parts)
@@ -253,8 +256,6 @@ def _size(setting: dict[str, Any]) -> tuple[Any, ...]:
 def _times(seconds: dict[tuple[str, int, int], float]) -> str:
     rows = []
     for points in POINTS:
-        if not all((*case, points) in seconds for case in TIMED_CASES):
-            continue
         one, experts, one_spread, experts_spread = (seconds[*case, points] for case in TIMED_CASES)
         times = [f"{1e3 * s:.0f}" for s in (one, experts, one_spread, experts_spread)]
         ratios = [f"{ratio:.2f}" for ratio in (one / experts, one_spread / experts_spread, one / experts_spread)]
