@@ -1,6 +1,7 @@
 """Shapes from planar cross-sections: every method on analytic and real solids, ablations, and the number of planes.
 
     python -m tests.benchmarks.shapes [--quick] [--meshes DIR] [--only torus pial ...] [--parts methods ablations planes]
+        [--methods linear orex ...]
 
 Always: a torus, a hollow ball and a torus with two holes. With nilearn the surface of a brain (fsaverage5, pial, left),
 with pyvista organs of a frog. With --meshes, or SCIML_MESHES, a folder of closed meshes: eight, elephant, armadillo, hand
@@ -26,9 +27,10 @@ NAME = "shapes"
 ANALYTIC = ("torus", "hollow ball", "two holes")
 MESHES = ("eight", "elephant", "armadillo", "hand", "bunny00")
 ORGANS = {"frog lung": 11, "frog brain": 2}  # names in our tables; labels of the image
+CLASSICAL = "classical rbf"
 PLAIN = "rbf without refits"
 CUTS = {"20 parallel": 20, "24 random": 24}
-METHODS = ("linear", PLAIN, "rbf", "orex")
+METHODS = ("linear", CLASSICAL, PLAIN, "rbf", "orex")
 ABLATED = ("two holes", "pial", "hand")
 COUNTS = (5, 10, 20, 40, 70, 100)
 RESOLUTION = 128
@@ -108,6 +110,7 @@ def run(part: str, shape: str, cut: str, method: str, seed: int, resolution: int
 
     from sciml import InputError, shapes
     from sciml.shapes.methods import rbf
+    from tests.benchmarks.classical_rbf import classical_rbf
 
     truth = solid(shape, folder)
     count, kind = cut.split()
@@ -116,7 +119,9 @@ def run(part: str, shape: str, cut: str, method: str, seed: int, resolution: int
     presets = ablations()
     began, processor = time.perf_counter(), time.process_time()
     try:
-        if method == PLAIN:
+        if method == CLASSICAL:
+            shape_found = shapes.reconstruct(slices, classical_rbf)
+        elif method == PLAIN:
             shape_found = shapes.reconstruct(slices, partial(rbf, refits=0))
         elif method in presets:
             options = {"preset": presets[method], "seed": seed, "progress": False}
@@ -160,19 +165,25 @@ def _methods(runs: list[dict[str, Any]]) -> str:
         rows.append((shape, cut, *cells, true, column("seconds", ".0f")))
     if not rows:
         return ""
-    text = "".join(_gain(chosen, cases, *pair) for pair in ((PLAIN, "rbf"), ("rbf", "orex")))
+    text = "".join(_gain(chosen, cases, *pair) for pair in ((CLASSICAL, "orex"), (PLAIN, "rbf"), ("rbf", "orex")))
     header = ("solid", "planes", "IoU", "Hausdorff", "on the planes", "Euler", "true", "seconds")
-    return f"Columns of four are `{'` / `'.join(METHODS)}`.\n\n" + markdown(header, rows) + text
+    return f"Columns of {len(METHODS)} are `{'` / `'.join(METHODS)}`.\n\n" + markdown(header, rows) + text
 
 
 def _gain(runs: list[dict[str, Any]], cases: list[tuple[str, str]], method: str, other: str) -> str:
     pairs = [(_of(runs, case, method), _of(runs, case, other)) for case in cases]
-    gains = [two["iou"] - one["iou"] for one, two in pairs if one and two]
-    if not gains:
+    known = [(one, two) for one, two in pairs if one and two]
+    if not known:
         return ""
+
+    def change(key: str) -> list[float]:
+        return [two[key] - one[key] for one, two in known]
+
+    iou, distance = change("iou"), change("hausdorff")
     return (
-        f"\n\nIoU of `{other}` over that of `{method}`: {statistics.mean(gains):+.4f} on average, "
-        f"{min(gains):+.4f} at worst, over {len(gains)} cases."
+        f"\n\n`{other}` beside `{method}`, over {len(known)} cases: IoU {statistics.mean(iou):+.4f} on average, "
+        f"{min(iou):+.4f} at worst; Hausdorff distance {statistics.mean(distance):+.4f} on average, "
+        f"{max(distance):+.4f} at worst."
     )
 
 
@@ -234,6 +245,7 @@ def main() -> None:
     arguments.add_argument("--meshes", default=os.environ.get("SCIML_MESHES"), help="folder of closed meshes")
     arguments.add_argument("--only", nargs="+", help="solids by name")
     arguments.add_argument("--parts", nargs="+", default=["methods", "ablations", "planes"])
+    arguments.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, help="of the part methods")
     chosen = arguments.parse_args()
     here = available(chosen.meshes)
     names = [name for name in here if chosen.only is None or name in chosen.only]
@@ -242,7 +254,10 @@ def main() -> None:
     jobs: list[tuple[str, str, str, str]] = []
     if "methods" in chosen.parts:
         jobs += [
-            ("methods", name, cut, method) for name in (names[:1] if quick else names) for cut in CUTS for method in METHODS
+            ("methods", name, cut, method)
+            for name in (names[:1] if quick else names)
+            for cut in CUTS
+            for method in chosen.methods
         ]
     if "ablations" in chosen.parts and not quick:
         variants = [PLAIN, "rbf", *ablations()]

@@ -20,14 +20,20 @@ def test_a_run_and_its_tables():
     assert linear["iou"] > 0.85 and linear["euler"] == linear["euler_true"] == 0 and linear["seconds"] > 0
     refused = measured(cut="4 random")
     assert "needs parallel planes" in refused["failed"]
-    rbf = linear | {"method": "rbf", "iou": 0.5}
-    orex = linear | {"method": "orex", "iou": 0.75}
+    rbf = linear | {"method": "rbf", "iou": 0.5, "hausdorff": 0.25}
+    orex = linear | {"method": "orex", "iou": 0.75, "hausdorff": 0.125}
     table = shapes._methods([linear, rbf, orex])
-    assert f"| torus | 8 parallel | {linear['iou']:.3f} / - / 0.500 / 0.750 |" in table and "+0.2500 on average" in table
+    assert f"| torus | 8 parallel | {linear['iou']:.3f} / - / - / 0.500 / 0.750 |" in table
+    assert "IoU +0.2500 on average" in table and "Hausdorff distance -0.1250 on average" in table
     ablations = [orex | {"part": "ablations", "method": method} for method in ("rbf", "orex", "without levels")]
     assert shapes._ablations(ablations).count("0.7500") == 3
     planes = [linear | {"part": "planes"}, linear | {"part": "planes", "cut": "16 parallel", "iou": 0.99}]
     assert "| method | 8 | 16 |" in shapes._planes(planes) and "0.990" in shapes._planes(planes)
+
+
+def test_the_classical_rival():
+    found = measured(method="classical rbf", cut="12 parallel")
+    assert found["iou"] > 0.93 and found["euler"] == 0 and found["slice_iou"] > 0.97
 
 
 def test_the_figure(tmp_path):
