@@ -167,13 +167,15 @@ class HardConstraintMoE(GridSolver):
         b, k = len(problems), len(partition)
         terms = [self._term(group, batch, partition.grid, b, k) for group in self.groups.values()]
         coupled = self.interface and k > 1
+        # An instance's equations are evaluated at once: separate experts are shared by number only where these are few.
+        by_instance = coupled or b >= processes()[1]
         if coupled:
             scale = self.scale(INTERFACE, batch[INTERFACE])
             scale = scale.reshape(b, -1, 1, 1) if isinstance(scale, Tensor) else scale
             seams = scale / sqrt(seams.shape[1]) * seams
 
         def solve_part(part: slice) -> Tensor:
-            instances, experts = (part, slice(0, k)) if coupled else (slice(0, b), part)
+            instances, experts = (part, slice(0, k)) if by_instance else (slice(0, b), part)
             shape = instances.stop - instances.start, experts.stop - experts.start, self.bases
             if not prod(shape):  # more processes than experts: nothing, but with a graph
                 return jets[self.independent[0]].value.double().flatten()[:0].view(shape)
@@ -181,8 +183,7 @@ class HardConstraintMoE(GridSolver):
             rows = [term.rows(instances, experts, problems, jets, added) for term in terms]
             return solve(rows, start, self.ridge, seams[instances] if coupled else None, self.tolerances)
 
-        # Separate experts are shared by number, coupled ones by instance.
-        if coupled:
+        if by_instance:
             return self._spread(b, solve_part)
         return self._spread(k, lambda part: solve_part(part).transpose(0, 1)).transpose(0, 1)
 
