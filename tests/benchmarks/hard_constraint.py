@@ -47,7 +47,7 @@ _SORPTION_WEIGHTS = {"diffusion_sorption": lambda t: 1e6 * t / 500}
 _SORPTION_CPU: dict[str, Any] = {
     "duration": 500.0, "shape": (32, 26), "experts": (4, 1), "bases": 4, "points": 640, "instances": 100, "batch": 2,
     "tests": 10, "steps": 400, "rate": 3e-3, "optimiser": "SOAP", "condition_points": 64, "dtype": "float32",
-    "weights": _SORPTION_WEIGHTS, "interface": 100.0, "ridge": 1e-2, "overlap": 0, "iterations": 20, "exact_initial": False,
+    "weights": _SORPTION_WEIGHTS, "interface": 100.0, "ridge": 1e-4, "overlap": 0, "iterations": 20, "exact_initial": False,
     "network": {"kind": "fno", "n_modes": (8, 8), "hidden_channels": 24, "n_layers": 4, "domain_padding": 0.25},
 }  # fmt: skip
 _SORPTION_PAPER: dict[str, Any] = {
@@ -60,7 +60,7 @@ _SORPTION_PAPER: dict[str, Any] = {
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "cpu": {
         "diffusion_sorption": _SORPTION_CPU,
-        "later": _SORPTION_CPU | {"duration": 400.0, "shape": (32, 21), "points": 512},
+        "later": _SORPTION_CPU | {"duration": 400.0, "shape": (32, 21), "points": 512, "ridge": 1e-2},
         "navier_stokes": {
             "duration": 1.0, "shape": (24, 24, 9), "experts": (6, 6, 1), "bases": 8, "points": 2592, "instances": 1000,
             "batch": 2, "tests": 10, "steps": 500, "rate": 1e-2, "optimiser": "SOAP", "condition_points": 64,
