@@ -44,13 +44,13 @@ class Tolerances:
 def solve(
     groups: Sequence[Rows], start: Tensor, ridge: float, seams: Tensor | None = None, tolerances: Tolerances = Tolerances()
 ) -> Tensor:
-    """Coefficients (B, K, N) that minimise the sum of squares of the rows and of ``ridge`` times the coefficients.
+    """Coefficients (B, K, N) that minimise the squares of the rows and of ``ridge`` times their distance from the first guess.
 
     Every expert is a problem by itself; given ``seams``, all of an instance are one. Differentiable with respect to the
     entries, offsets and seams, by the implicit function theorem with the full Hessian.
 
     Args:
-        start: first guess (B, K, N).
+        start: first guess (B, K, N), where directions that the rows leave open stay.
         seams: coefficients (B, S, K, N) of further rows, which are linear and couple the experts of an instance.
 
     Source: Chalapathi, Du & Krishnapriyan (2024), 2402.13412, eq. 3 to 5; the derivative is that of a least-squares
@@ -69,7 +69,8 @@ def solve(
         given, coupling = unpack(data)
         c = x.reshape(b, k, n)
         # (B, K, rows): every row belongs to one expert
-        own = [_evaluated(group, _values(group, c), experts).movedim(0, 2).flatten(2) for group in given] + [ridge * c]
+        own = [_evaluated(group, _values(group, c), experts).movedim(0, 2).flatten(2) for group in given]
+        own += [ridge * (c - start)]
         rows = torch.cat(own, dim=2).reshape(len(x), -1)
         return rows if coupling is None else torch.cat([rows, torch.einsum("bskn,bkn->bs", coupling, c)], dim=1)
 
@@ -90,7 +91,7 @@ def solve(
         return _block_diagonal(first) + rows.mT @ rows, _block_diagonal(second)
 
     with torch.no_grad():
-        normal = _Normal(*unpack([tensor.detach() for tensor in tensors]), ridge, (b, k, n))
+        normal = _Normal(*unpack([tensor.detach() for tensor in tensors]), ridge, start.double())
         x = start.double().reshape(b * k, n) if seams is None else start.double().reshape(b, k * n)
         found, _, _ = minimise(
             normal, x, maximum_steps=tolerances.maximum_steps, residual_tolerance=1e-14,
@@ -105,9 +106,9 @@ class _Normal:
     Affine rows are first reduced, by orthogonal transformations, to no more than there are coefficients and one.
     """
 
-    def __init__(self, groups: Sequence[Rows], seams: Tensor | None, ridge: float, shape: tuple[int, int, int]) -> None:
-        b, k, _ = shape
-        self.shape, self.ridge = shape, ridge
+    def __init__(self, groups: Sequence[Rows], seams: Tensor | None, ridge: float, start: Tensor) -> None:
+        b, k, _ = start.shape
+        self.experts, self.ridge, self.start = k, ridge, start.flatten(0, 1)
         # Pairs of entries and offset by expert, (A, B K, m, N) and (A, B K, m).
         self.curved = [
             (
@@ -124,15 +125,16 @@ class _Normal:
         self.held = torch.arange(b * k, device=groups[0].entries.device)
 
     def __call__(self, x: Tensor, problems: Tensor) -> NormalModel:
-        _, k, n = self.shape
+        k, n = self.experts, self.start.shape[-1]
         experts = problems
         if self.seams is not None:
             experts = (problems[:, None] * k + torch.arange(k, device=problems.device)).flatten()
         self._hold(experts)
         c = x.reshape(-1, n)
         matrix = self.ridge**2 * _identity(c).expand(len(c), n, n)
-        gradient = self.ridge**2 * c
-        square = self.ridge**2 * c.square().sum(-1)
+        moved = c - self.start[experts]
+        gradient = self.ridge**2 * moved
+        square = self.ridge**2 * moved.square().sum(-1)
         for evaluate, entries, offset in self.curved:
             values = (entries @ c[:, :, None]).squeeze(-1) + offset
             for r, slopes in _slopes(evaluate, values, experts):

@@ -31,10 +31,10 @@ INTERFACE = "interface"
 class HardConstraintMoE(GridSolver):
     """The equations as a hard constraint, imposed by a mixture of experts (PI-HC-MoE).
 
-    The network yields ``bases`` fields on the grid. Every expert combines them on its own part of the grid with the
-    coefficients that minimise the residuals of the equations at random points there and of all conditions; a solution
-    is the experts' fields side by side. The gradient of the loss, the residuals of that field, passes through the
-    optima. With one expert this is the hard constraint without experts (PI-HC).
+    The network yields ``bases`` fields on the grid, whose sum is what it proposes itself. Every expert combines them on
+    its own part of the grid with the coefficients that minimise the residuals of the equations at random points there and
+    of all conditions; a solution is the experts' fields side by side. The gradient of the loss, the residuals of that
+    field, passes through the optima. With one expert this is the hard constraint without experts (PI-HC).
 
     An expert's own extension of its field gives what depends on the whole field, such as the velocity of a vorticity;
     in the loss and in the solution it comes from the experts' fields side by side.
@@ -48,7 +48,8 @@ class HardConstraintMoE(GridSolver):
         overlap: grid points by which these reach into the neighbours' parts.
         interface: further residuals make neighbouring experts agree on both sides of where they meet; all experts of an
             instance are then one least-squares problem. Otherwise each is one by itself.
-        ridge: factor of the coefficients as further residuals.
+        ridge: factor of the differences of the coefficients from 1 as further residuals. The equations on a part alone do
+            not say what enters it: a ridge that is not small leaves to the network what they determine weakly.
         tolerances: of the least squares.
         share: under torchrun, spread the experts of one batch over the processes, and the evaluations of the network
             where there are at least as many instances; otherwise each process has its own batch.
@@ -166,22 +167,23 @@ class HardConstraintMoE(GridSolver):
         b, k = len(problems), len(partition)
         terms = [self._term(group, batch, partition.grid, b, k) for group in self.groups.values()]
         coupled = self.interface and k > 1
+        # An instance's equations are evaluated at once: separate experts are shared by number only where these are few.
+        by_instance = coupled or b >= processes()[1]
         if coupled:
             scale = self.scale(INTERFACE, batch[INTERFACE])
             scale = scale.reshape(b, -1, 1, 1) if isinstance(scale, Tensor) else scale
             seams = scale / sqrt(seams.shape[1]) * seams
 
         def solve_part(part: slice) -> Tensor:
-            instances, experts = (part, slice(0, k)) if coupled else (slice(0, b), part)
+            instances, experts = (part, slice(0, k)) if by_instance else (slice(0, b), part)
             shape = instances.stop - instances.start, experts.stop - experts.start, self.bases
             if not prod(shape):  # more processes than experts: nothing, but with a graph
                 return jets[self.independent[0]].value.double().flatten()[:0].view(shape)
-            zeros = torch.zeros(shape, dtype=torch.float64, device=self.device)
+            start = torch.ones(shape, dtype=torch.float64, device=self.device)
             rows = [term.rows(instances, experts, problems, jets, added) for term in terms]
-            return solve(rows, zeros, self.ridge, seams[instances] if coupled else None, self.tolerances)
+            return solve(rows, start, self.ridge, seams[instances] if coupled else None, self.tolerances)
 
-        # Separate experts are shared by number, coupled ones by instance.
-        if coupled:
+        if by_instance:
             return self._spread(b, solve_part)
         return self._spread(k, lambda part: solve_part(part).transpose(0, 1)).transpose(0, 1)
 

@@ -102,6 +102,16 @@ def test_experts_that_answer_for_everything_are_one_expert():
     torch.testing.assert_close(four.predict(problem)["u"], one.predict(problem)["u"], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("interface", [False, True])
+def test_what_the_equations_leave_open_stays_as_the_network_proposes(interface):
+    problem = DiffusionSorption()
+    stiff, free = (build(problem, (4, 1), interface=interface, ridge=ridge) for ridge in (1e4, 1e-4))
+    with torch.no_grad():
+        proposal = stiff.network(stiff.inputs([problem], stiff.grid)).sum(1)
+    torch.testing.assert_close(stiff.predict([problem])["u"], proposal, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(free.predict([problem])["u"], proposal, rtol=1e-1, atol=1e-1)
+
+
 @pytest.mark.parametrize(
     ("problem", "shape", "first"), [(NavierStokesVorticity(), (8, 8, 5), 0), (DiffusionSorption(), (8, 5), 1)]
 )
