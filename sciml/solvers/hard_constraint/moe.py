@@ -17,7 +17,7 @@ from sciml.solvers.hard_constraint.experts import ExpertTerm
 from sciml.solvers.hard_constraint.grid import Grid
 from sciml.solvers.hard_constraint.layer import Tolerances, solve
 from sciml.solvers.hard_constraint.partition import Partition
-from sciml.solvers.hard_constraint.share import from_main, processes, shared
+from sciml.solvers.hard_constraint.share import from_main, own, processes, shared
 from sciml.solvers.hard_constraint.solver import GridSolver, Solved
 from sciml.solvers.hard_constraint.terms import Group, complete, eliminated
 from sciml.solvers.solver import Batch
@@ -51,8 +51,8 @@ class HardConstraintMoE(GridSolver):
         ridge: factor of the differences of the coefficients from 1 as further residuals. The equations on a part alone do
             not say what enters it: a ridge that is not small leaves to the network what they determine weakly.
         tolerances: of the least squares.
-        share: under torchrun, spread the experts of one batch over the processes, and the evaluations of the network
-            where there are at least as many instances; otherwise each process has its own batch.
+        share: under torchrun, spread one batch over the processes: its instances where they divide evenly, the experts of
+            all instances otherwise. Without it each process has its own batch.
 
     Raises:
         InputError: a problem, a network or a partition that does not fit.
@@ -117,10 +117,11 @@ class HardConstraintMoE(GridSolver):
         batch = super().sample(generator, method, scale)
         if not self.share:
             return batch
-        return {key: Points(**{name: from_main(t) for name, t in p.state_dict().items()}) for key, p in batch.items()}
+        batch = {key: Points(**{name: from_main(t) for name, t in p.state_dict().items()}) for key, p in batch.items()}
+        return {key: own(points) for key, points in batch.items()} if self._divided else batch
 
     def solve(self, problems: Sequence[Problem], grid: Grid, batch: Batch) -> Solved:
-        outputs = self._outputs(problems, grid).unflatten(1, (len(self.independent), self.bases))
+        outputs = self.network(self.inputs(problems, grid)).unflatten(1, (len(self.independent), self.bases))
         bases = {name: self.ramp(grid) * outputs[:, i] for i, name in enumerate(self.independent)}
         offsets = self.offsets(problems, grid)
         partition = self._partition(grid)
@@ -141,18 +142,14 @@ class HardConstraintMoE(GridSolver):
         jumps = torch.einsum("bskn,bkn->bs", seams, coefficients)
         return Solved(found, {INTERFACE: jumps.flatten()} if len(partition) > 1 else {})
 
-    def _outputs(self, problems: Sequence[Problem], grid: Grid) -> Tensor:
-        """What the network yields, (B, channels, *shape)."""
-
-        def evaluate_part(part: slice) -> Tensor:
-            return self.network(self.inputs(problems[part], grid))
-
-        everyone_has_one = len(problems) >= processes()[1]
-        return self._spread(len(problems), evaluate_part) if everyone_has_one else evaluate_part(slice(None))
+    @property
+    def _divided(self) -> bool:
+        """Whether every process has as many instances of a batch, for itself; their mean loss is then that of the batch."""
+        return self.share and self.batch_size % processes()[1] == 0
 
     def _spread(self, total: int, solve: Callable[[slice], Tensor]) -> Tensor:
         """The results (total, ...) of ``solve``, from all processes where they share the experts."""
-        return shared(total, solve) if self.share else solve(slice(0, total))
+        return shared(total, solve) if self.share and not self._divided else solve(slice(0, total))
 
     def _coefficients(
         self,
@@ -167,15 +164,13 @@ class HardConstraintMoE(GridSolver):
         b, k = len(problems), len(partition)
         terms = [self._term(group, batch, partition.grid, b, k) for group in self.groups.values()]
         coupled = self.interface and k > 1
-        # An instance's equations are evaluated at once: separate experts are shared by number only where these are few.
-        by_instance = coupled or b >= processes()[1]
         if coupled:
             scale = self.scale(INTERFACE, batch[INTERFACE])
             scale = scale.reshape(b, -1, 1, 1) if isinstance(scale, Tensor) else scale
             seams = scale / sqrt(seams.shape[1]) * seams
 
         def solve_part(part: slice) -> Tensor:
-            instances, experts = (part, slice(0, k)) if by_instance else (slice(0, b), part)
+            instances, experts = (part, slice(0, k)) if coupled else (slice(0, b), part)
             shape = instances.stop - instances.start, experts.stop - experts.start, self.bases
             if not prod(shape):  # more processes than experts: nothing, but with a graph
                 return jets[self.independent[0]].value.double().flatten()[:0].view(shape)
@@ -183,7 +178,8 @@ class HardConstraintMoE(GridSolver):
             rows = [term.rows(instances, experts, problems, jets, added) for term in terms]
             return solve(rows, start, self.ridge, seams[instances] if coupled else None, self.tolerances)
 
-        if by_instance:
+        # Separate experts are shared by number, coupled ones by instance.
+        if coupled:
             return self._spread(b, solve_part)
         return self._spread(k, lambda part: solve_part(part).transpose(0, 1)).transpose(0, 1)
 

@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from sciml.problem import Points
+
 
 def processes() -> tuple[int, int]:
     """Number of this process and of all; (0, 1) outside torchrun."""
@@ -42,6 +44,13 @@ def from_main(tensor: Tensor) -> Tensor:
     tensor = tensor.contiguous()
     dist.broadcast(tensor, 0)
     return tensor
+
+
+def own(points: Points) -> Points:
+    """This process's part of points that divide evenly among all."""
+    rank, world = processes()
+    size = len(points) // world
+    return points[rank * size : (rank + 1) * size]
 
 
 class _Gather(torch.autograd.Function):

@@ -14,11 +14,15 @@ from sciml.training import ResidualObjective, distributed
 from tests.training.processes import run_two
 
 EXPERTS = {"separate": ((3, 1), False), "coupled": ((3, 1), True), "one": ((1, 1), False)}
-CASES = {name: (*case, 3) for name, case in EXPERTS.items()} | {"one instance": ((3, 1), False, 1)}
+CASES = {name: (*case, 3) for name, case in EXPERTS.items()} | {
+    "one instance": ((3, 1), False, 1),
+    "instances for each": ((3, 1), False, 4),
+    "coupled instances for each": ((3, 1), True, 2),
+}
 
 
 def outcome(parts: tuple[int, int], interface: bool, batch: int, share: bool = True, draw: int = 0) -> dict[str, torch.Tensor]:
-    """Solution, loss and gradient of three instances: no number of them is a multiple of two."""
+    """Solution of three instances, loss and gradient of a batch."""
     generator = torch.Generator().manual_seed(0)
     network = Pointwise(MLP(HardConstraintMoE.input_channels(DiffusionSorption()), 4, width=8, depth=1, generator=generator))
     solver = HardConstraintMoE(
