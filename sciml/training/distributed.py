@@ -49,13 +49,15 @@ def process_group(device: torch.device) -> Iterator[None]:
 def averaged_gradients(module: nn.Module) -> Iterator[None]:
     """Start all processes from the main one's parameters, and average every gradient that is computed meanwhile.
 
-    Hooks on the parameters do it, so that optimisers and weightings alike see averages.
+    Hooks on the parameters do it, so that optimisers and weightings alike see averages: of ``torch.autograd.grad``, which
+    returns when all are complete, while the rest of a backward pass goes on meanwhile.
     """
     if world_size() == 1:
         yield
         return
     _start_alike(module)
-    hooks = [p.register_hook(average) for p in module.parameters() if p.requires_grad]
+    averaging = _Averaging()
+    hooks = [p.register_hook(averaging) for p in module.parameters() if p.requires_grad]
     try:
         yield
     finally:
@@ -88,6 +90,25 @@ def sharded_parameters(module: nn.Module) -> Iterator[None]:
             values = {key: whole(tensor) for key, tensor in child.state_dict().items()}
             outlines[name].load_state_dict(values, assign=True)
             setattr(module, name, outlines[name])
+
+
+class _Averaging:
+    """A hook that averages gradients over the processes in the background, until the end of the backward pass."""
+
+    def __init__(self) -> None:
+        self.pending: list[Any] = []
+
+    def __call__(self, gradient: Tensor) -> Tensor:
+        share = (gradient / world_size()).contiguous()
+        if not self.pending:
+            torch.autograd.Variable._execution_engine.queue_callback(self._finish)
+        self.pending.append(dist.all_reduce(share, async_op=True))
+        return share
+
+    def _finish(self) -> None:
+        for work in self.pending:
+            work.wait()
+        self.pending.clear()
 
 
 def _start_alike(module: nn.Module) -> None:
