@@ -99,9 +99,9 @@ class _Averaging:
         self.pending: list[Any] = []
 
     def __call__(self, gradient: Tensor) -> Tensor:
-        share = (gradient / world_size()).contiguous()
-        if not self.pending:
-            torch.autograd.Variable._execution_engine.queue_callback(self._finish)
+        share = (gradient.detach() / world_size()).contiguous()
+        # By every hook, not the first: a pass that failed leaves something pending.
+        torch.autograd.Variable._execution_engine.queue_callback(self._finish)
         self.pending.append(dist.all_reduce(share, async_op=True))
         return share
 

@@ -47,14 +47,14 @@ _SORPTION_WEIGHTS = {"diffusion_sorption": lambda t: 1e6 * t / 500}
 _SORPTION_CPU: dict[str, Any] = {
     "duration": 500.0, "shape": (32, 26), "experts": (4, 1), "bases": 4, "points": 640, "instances": 100, "batch": 2,
     "tests": 10, "steps": 400, "rate": 3e-3, "optimiser": "SOAP", "condition_points": 64, "dtype": "float32",
-    "weights": _SORPTION_WEIGHTS, "interface": 100.0, "ridge": 1e-4, "overlap": 0, "iterations": 20, "exact_initial": False,
+    "weights": _SORPTION_WEIGHTS, "interface": 100.0, "ridge": 1e-4, "iterations": 20, "exact_initial": False,
     "network": {"kind": "fno", "n_modes": (8, 8), "hidden_channels": 24, "n_layers": 4, "domain_padding": 0.25},
 }  # fmt: skip
 _SORPTION_PAPER: dict[str, Any] = {
     "duration": 500.0, "shape": (1024, 101), "experts": (4, 1), "bases": 16, "points": 80_000, "instances": 8000,
     "batch": 6, "tests": 1000, "steps": 4000, "rate": 1e-3, "optimiser": "Adam", "condition_points": 1024,
     "dtype": "float64", "weights": {},
-    "interface": 1.0, "ridge": 1e-4, "overlap": 0, "iterations": 50, "exact_initial": False,
+    "interface": 1.0, "ridge": 1e-4, "iterations": 50, "exact_initial": False,
     "network": {"kind": "fno", "n_modes": (8, 8), "hidden_channels": 64, "n_layers": 5},
 }  # fmt: skip
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -64,7 +64,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "navier_stokes": {
             "duration": 1.0, "shape": (24, 24, 9), "experts": (6, 6, 1), "bases": 8, "points": 2592, "instances": 1000,
             "batch": 2, "tests": 10, "steps": 500, "rate": 1e-2, "optimiser": "SOAP", "condition_points": 64,
-            "dtype": "float32", "weights": {}, "interface": 1.0, "ridge": 0.3, "overlap": 0, "iterations": 20,
+            "dtype": "float32", "weights": {}, "interface": 1.0, "ridge": 0.3, "iterations": 20,
             "exact_initial": True,
             "network": {
                 "kind": "fno", "n_modes": (8, 8, 4), "hidden_channels": 24, "n_layers": 4, "domain_padding": (0.0, 0.0, 0.25)
@@ -77,7 +77,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "navier_stokes": {
             "duration": 5.0, "shape": (64, 64, 64), "experts": (2, 2, 1), "bases": 64, "points": 80_000, "instances": 4000,
             "batch": 4, "tests": 100, "steps": 20_000, "rate": 1e-3, "optimiser": "Adam", "condition_points": 64,
-            "dtype": "float64", "weights": {}, "interface": 1.0, "ridge": 1e-4, "overlap": 0, "iterations": 50,
+            "dtype": "float64", "weights": {}, "interface": 1.0, "ridge": 1e-4, "iterations": 50,
             "exact_initial": True,
             "network": {"kind": "fno", "n_modes": (8, 8, 8), "hidden_channels": 64, "n_layers": 8},
         },
@@ -191,7 +191,7 @@ def build(problem: Any, method: str, seed: int, setting: dict[str, Any], share: 
     parts = setting["experts"] if method.startswith("MoE") else (1,) * len(setting["shape"])
     return HardConstraintMoE(
         problem, network, bases=outputs, experts=parts, rows=setting["points"] // math.prod(parts),
-        interface=method == "MoE+", overlap=setting["overlap"], ridge=setting["ridge"], share=share,
+        interface=method == "MoE+", ridge=setting["ridge"], share=share,
         tolerances=Tolerances(setting["iterations"], 1e-4), **common,
     )  # fmt: skip
 
@@ -238,7 +238,7 @@ def tables() -> str:
         preset = next(r["preset"] for r in runs if r["problem"] == problem)
         sizes += [(problem, name, *_size(PRESETS[key][problem])) for name, key in (("here", preset), ("paper", "paper"))]
     head = ("problem", "method", "seeds", "relative L2 in %, median of means (worst instance)", "paper", "ms a step")
-    head_sizes = ("problem", "", "t", "grid", "experts", "overlap", "bases", "ridge", "points", "batch", "steps", "network")
+    head_sizes = ("problem", "", "t", "grid", "experts", "bases", "ridge", "points", "batch", "steps", "network")
     parts = [markdown(head, errors), "Sizes:", markdown(head_sizes, sizes)]
     if timed := {(r["method"], r["processes"], r["points"]): r["step_seconds"] for r in saved["runs"] if "processes" in r}:
         # Those of an earlier set of cases are not shown.
@@ -252,7 +252,7 @@ def tables() -> str:
 def _size(setting: dict[str, Any]) -> tuple[Any, ...]:
     network = " ".join(f"{name}={value}" for name, value in setting["network"].items() if name != "kind")
     grid, experts = (" x ".join(map(str, setting[name])) for name in ("shape", "experts"))
-    numbers = (setting[name] for name in ("overlap", "bases", "ridge", "points", "batch", "steps"))
+    numbers = (setting[name] for name in ("bases", "ridge", "points", "batch", "steps"))
     return f"{setting['duration']:g}", grid, experts, *numbers, f"{setting['network']['kind']} {network}"
 
 

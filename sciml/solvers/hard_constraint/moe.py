@@ -17,7 +17,7 @@ from sciml.solvers.hard_constraint.experts import ExpertTerm
 from sciml.solvers.hard_constraint.grid import Grid
 from sciml.solvers.hard_constraint.layer import Tolerances, solve
 from sciml.solvers.hard_constraint.partition import Partition
-from sciml.solvers.hard_constraint.share import from_main, own, processes, shared
+from sciml.solvers.hard_constraint.share import from_main, own_part, processes, shared
 from sciml.solvers.hard_constraint.solver import GridSolver, Solved
 from sciml.solvers.hard_constraint.terms import Group, complete, eliminated
 from sciml.solvers.solver import Batch
@@ -118,7 +118,7 @@ class HardConstraintMoE(GridSolver):
         if not self.share:
             return batch
         batch = {key: Points(**{name: from_main(t) for name, t in p.state_dict().items()}) for key, p in batch.items()}
-        return {key: own(points) for key, points in batch.items()} if self._divided else batch
+        return {key: own_part(points) for key, points in batch.items()} if self._divided else batch
 
     def solve(self, problems: Sequence[Problem], grid: Grid, batch: Batch) -> Solved:
         outputs = self.network(self.inputs(problems, grid)).unflatten(1, (len(self.independent), self.bases))

@@ -46,8 +46,8 @@ def from_main(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def own(points: Points) -> Points:
-    """This process's part of points that divide evenly among all."""
+def own_part(points: Points) -> Points:
+    """This process's part (N / processes) of points (N) that divide evenly among all."""
     rank, world = processes()
     size = len(points) // world
     return points[rank * size : (rank + 1) * size]
