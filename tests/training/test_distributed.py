@@ -32,6 +32,10 @@ class Kill(Callback):
             raise RuntimeError("killed")
 
 
+def fail(gradient: torch.Tensor) -> None:
+    raise RuntimeError("failed")
+
+
 def work(folder: Path) -> None:
     """What every process does."""
     solver = Shares()
@@ -42,6 +46,10 @@ def work(folder: Path) -> None:
         with distributed.averaged_gradients(solver):
             objective = ResidualObjective(solver)
             objective.set_points(solver.sample(torch.Generator()))
+            hook = solver.network[0].weight.register_hook(fail)
+            with pytest.raises(RuntimeError, match="failed"):  # what it leaves must not reach the next pass
+                torch.autograd.grad(objective.loss(), objective.parameters)
+            hook.remove()
             loss = objective.loss()
             gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, objective.parameters)])
         result = trainer(PHASES).fit(solver)
