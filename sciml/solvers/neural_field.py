@@ -38,6 +38,7 @@ class NeuralField(Solver):
     Args:
         problem: the cross-sections.
         centres: of the radial basis functions of a label; 0 starts from nothing.
+        refits: of these functions, see ``rbf``.
         points: on the planes in a batch; between them there are half as many pairs.
         slope, correction: weights of the terms; 0 leaves one out.
         frequencies: of a learnable encoding; 0 takes features on ``grids`` with so many cells a side.
@@ -57,6 +58,7 @@ class NeuralField(Solver):
         problem: CrossSections,
         *,
         centres: int = 12_000,
+        refits: int = 2,
         points: int = 2048,
         slope: float = 0.1,
         correction: float = 1.0,
@@ -71,13 +73,13 @@ class NeuralField(Solver):
         self.slope, self.correction = slope, correction if centres else 0.0
         options: dict[str, Any] = {"steps": 2, "hidden": 8, "width": 32, "depth": 2, "scale": 0.1} | (network or {})
         self._configuration = {
-            "centres": centres, "points": points, "slope": slope, "correction": correction,
+            "centres": centres, "refits": refits, "points": points, "slope": slope, "correction": correction,
             "frequencies": frequencies, "grids": list(grids), "network": options,
         }  # fmt: skip
         generator = generator or torch.Generator().manual_seed(0)
         low, high = problem.domain.bounds
         self._centre = (low + high) / 2
-        self._start = rbf(problem.slices, centres) if centres else None
+        self._start = rbf(problem.slices, centres, refits) if centres else None
         encoding = LearnedFrequencies(3, frequencies) if frequencies else FeatureGrids(grids, generator=generator)
         self.network = IteratedNetwork(encoding, len(problem.unknowns), generator=generator, **options)
         self.register_buffer("places", self._inward(problem.planes.points), persistent=False)
@@ -95,8 +97,9 @@ class NeuralField(Solver):
 
     def sample(self, generator: torch.Generator, method: str = "uniform", scale: int = 1, level: int | None = None) -> Batch:
         """Draw a batch, of the points of one ``level`` unless it is None."""
-        rows = self.problem.planes.rows(self.points["planes"], generator, level)
+        rows = self.problem.planes.rows(self.points["planes"], generator, level).to(self.device)
         other = torch.randint(len(self.pairs), (self.points[BETWEEN],), generator=generator, device=generator.device)
+        other = other.to(self.device)
         ends = self.pairs[other]
         return {"planes": Points(self.places[rows], rows=rows), BETWEEN: Points(ends[:, 0], images=ends[:, 1], rows=other)}
 

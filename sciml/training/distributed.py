@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from sciml.nn.sharding import outline, shard, whole
 
+BUCKET = 2**25  # bytes of gradients that are averaged together
+
 
 def rank() -> int:
     """Number of this process, 0 in the main one."""
@@ -93,21 +95,39 @@ def sharded_parameters(module: nn.Module) -> Iterator[None]:
 
 
 class _Averaging:
-    """A hook that averages gradients over the processes in the background, until the end of the backward pass."""
+    """A hook that averages gradients over the processes in the background, until the end of the backward pass.
+
+    They travel together, ``BUCKET`` bytes at a time: every exchange costs a wait of its own.
+    """
 
     def __init__(self) -> None:
-        self.pending: list[Any] = []
+        self.bucket: list[Tensor] = []
+        self.pending: list[tuple[Any, Tensor, list[Tensor]]] = []
 
     def __call__(self, gradient: Tensor) -> Tensor:
         share = (gradient.detach() / world_size()).contiguous()
         # By every hook, not the first: a pass that failed leaves something pending.
         torch.autograd.Variable._execution_engine.queue_callback(self._finish)
-        self.pending.append(dist.all_reduce(share, async_op=True))
+        if self.bucket and self.bucket[0].dtype != share.dtype:
+            self._send()
+        self.bucket.append(share)
+        if sum(waiting.nbytes for waiting in self.bucket) >= BUCKET:
+            self._send()
         return share
 
+    def _send(self) -> None:
+        flat = torch.cat([share.flatten() for share in self.bucket])
+        self.pending.append((dist.all_reduce(flat, async_op=True), flat, self.bucket))
+        self.bucket = []
+
     def _finish(self) -> None:
-        for work in self.pending:
+        if self.bucket:
+            self._send()
+        for work, flat, shares in self.pending:
             work.wait()
+            parts = flat.split([share.numel() for share in shares])
+            for share, part in zip(shares, parts, strict=True):
+                share.copy_(part.view_as(share))
         self.pending.clear()
 
 

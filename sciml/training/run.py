@@ -66,7 +66,8 @@ class Run:
         self.solver, self.phases, self.budget, self.last_step, self.seed = solver, phases, seconds, steps, seed
         self.callbacks, self.loggers = callbacks, loggers
         self.device = solver.device
-        self.generator = torch.Generator(self.device).manual_seed(seed + distributed.rank())
+        # On the CPU whatever the device, so that a seed means the same points everywhere.
+        self.generator = torch.Generator().manual_seed(seed + distributed.rank())
         self.index = self.step = self.phase_step = 0
         self.seconds = self.phase_began = self.evaluated = 0.0
         self.history, self.errors = History(), dict[str, float]()

@@ -163,7 +163,7 @@ def evaluate(solver: Any, tested: Any, setting: dict[str, Any], after: float) ->
     generator = torch.Generator().manual_seed(TEST_SEED)
     errors = []
     for instance in [tested.sample(generator) for _ in range(setting["tests"])]:
-        found = solver.predict([instance], shape)[tested.unknowns[0]][0].double()
+        found = solver.predict([instance], shape)[tested.unknowns[0]][0].double().cpu()
         true = truth(instance, shape)[..., late]
         errors.append(float((found[..., late] - true).norm() / true.norm()))
     return errors
@@ -174,6 +174,7 @@ def build(problem: Any, method: str, seed: int, setting: dict[str, Any], share: 
     import torch
 
     from sciml import HardConstraintMoE, SoftConstraint
+    from sciml.api import choose_device
     from sciml.solvers.hard_constraint.layer import Tolerances
 
     generator = torch.Generator().manual_seed(seed)
@@ -184,14 +185,14 @@ def build(problem: Any, method: str, seed: int, setting: dict[str, Any], share: 
         weights["interface"] = setting["interface"]
     names = ("shape", "instances", "batch", "exact_initial", "condition_points")
     common = {name: setting[name] for name in names} | {
-        "generator": generator, "dtype": getattr(torch, setting["dtype"]), "weights": weights
+        "generator": generator, "dtype": getattr(torch, setting["dtype"]), "weights": weights, "device": choose_device(None),
     }  # fmt: skip
     if method == "SC":
         return SoftConstraint(problem, network, **common)
     parts = setting["experts"] if method.startswith("MoE") else (1,) * len(setting["shape"])
     return HardConstraintMoE(
         problem, network, bases=outputs, experts=parts, rows=setting["points"] // math.prod(parts),
-        interface=method == "MoE+", ridge=setting["ridge"], share=share,
+        interface=method == "MoE+", ridge=setting["ridge"], overlap=setting.get("overlap", 0), share=share,
         tolerances=Tolerances(setting["iterations"], 1e-4), **common,
     )  # fmt: skip
 

@@ -30,7 +30,7 @@ ORGANS = {"frog lung": 11, "frog brain": 2}  # names in our tables; labels of th
 CLASSICAL = "classical rbf"
 PLAIN = "rbf without refits"
 CUTS = {"20 parallel": 20, "24 random": 24}
-METHODS = ("linear", CLASSICAL, PLAIN, "rbf", "orex")
+METHODS = ("linear", CLASSICAL, PLAIN, "rbf", "orex", "orex default")
 ABLATED = ("two holes", "pial", "hand")
 COUNTS = (5, 10, 20, 40, 70, 100)
 RESOLUTION = 128
@@ -101,6 +101,7 @@ def ablations() -> dict[str, Any]:
         "labels for targets": replace(fast, target="indicator"),
         "frequencies for grids": without(frequencies=7, network={"width": 64, "depth": 3}),
         "without first estimate": without(centres=0, network={"scale": 1.0}),
+        "without first estimate and slope term": without(centres=0, slope=0.0, network={"scale": 1.0}),
     }
 
 
@@ -109,6 +110,7 @@ def run(part: str, shape: str, cut: str, method: str, seed: int, resolution: int
     import torch
 
     from sciml import InputError, shapes
+    from sciml.recipes.neural_field import PRESETS
     from sciml.shapes.methods import rbf
     from tests.benchmarks.classical_rbf import classical_rbf
 
@@ -116,7 +118,7 @@ def run(part: str, shape: str, cut: str, method: str, seed: int, resolution: int
     count, kind = cut.split()
     draws = torch.Generator().manual_seed(seed) if kind == "random" else None
     slices = shapes.slice_mesh(truth, int(count), generator=draws)
-    presets = ablations()
+    presets = ablations() | {f"orex {name}": preset for name, preset in PRESETS.items()}
     began, processor = time.perf_counter(), time.process_time()
     try:
         if method == CLASSICAL:
@@ -165,7 +167,8 @@ def _methods(runs: list[dict[str, Any]]) -> str:
         rows.append((shape, cut, *cells, true, column("seconds", ".0f")))
     if not rows:
         return ""
-    text = "".join(_gain(chosen, cases, *pair) for pair in ((CLASSICAL, "orex"), (PLAIN, "rbf"), ("rbf", "orex")))
+    pairs = (CLASSICAL, "orex"), (PLAIN, "rbf"), ("rbf", "orex"), ("orex", "orex default")
+    text = "".join(_gain(chosen, cases, *pair) for pair in pairs)
     header = ("solid", "planes", "IoU", "Hausdorff", "on the planes", "Euler", "true", "seconds")
     return f"Columns of {len(METHODS)} are `{'` / `'.join(METHODS)}`.\n\n" + markdown(header, rows) + text
 
@@ -245,7 +248,8 @@ def main() -> None:
     arguments.add_argument("--meshes", default=os.environ.get("SCIML_MESHES"), help="folder of closed meshes")
     arguments.add_argument("--only", nargs="+", help="solids by name")
     arguments.add_argument("--parts", nargs="+", default=["methods", "ablations", "planes"])
-    arguments.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, help="of the part methods")
+    known = [*METHODS, "orex paper"]
+    arguments.add_argument("--methods", nargs="+", default=list(METHODS), choices=known, help="of the part methods")
     chosen = arguments.parse_args()
     here = available(chosen.meshes)
     names = [name for name in here if chosen.only is None or name in chosen.only]

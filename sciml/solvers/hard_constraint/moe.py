@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from sciml.errors import InputError
 from sciml.jets import Field, Jet, MultiIndex
-from sciml.problem import INTERIOR, Points, Problem
+from sciml.problem import INTERIOR, Problem
 from sciml.problem.condition import Value
 from sciml.solvers.hard_constraint.experts import ExpertTerm
 from sciml.solvers.hard_constraint.grid import Grid
 from sciml.solvers.hard_constraint.layer import Tolerances, solve
 from sciml.solvers.hard_constraint.partition import Partition
-from sciml.solvers.hard_constraint.share import from_main, own_part, processes, shared
+from sciml.solvers.hard_constraint.share import draw_alike, own_part, processes, shared
 from sciml.solvers.hard_constraint.solver import GridSolver, Solved
 from sciml.solvers.hard_constraint.terms import Group, complete, eliminated
 from sciml.solvers.solver import Batch
@@ -114,10 +114,9 @@ class HardConstraintMoE(GridSolver):
         return batch
 
     def sample(self, generator: torch.Generator, method: str = "uniform", scale: int = 1) -> Batch:
+        if self.share:
+            draw_alike(generator, self.device)
         batch = super().sample(generator, method, scale)
-        if not self.share:
-            return batch
-        batch = {key: Points(**{name: from_main(t) for name, t in p.state_dict().items()}) for key, p in batch.items()}
         return {key: own_part(points) for key, points in batch.items()} if self._divided else batch
 
     def solve(self, problems: Sequence[Problem], grid: Grid, batch: Batch) -> Solved:

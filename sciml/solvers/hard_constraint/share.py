@@ -37,13 +37,12 @@ def shared(total: int, solve: Callable[[slice], Tensor]) -> Tensor:
     return _Gather.apply(own, sizes, rank)
 
 
-def from_main(tensor: Tensor) -> Tensor:
-    """The main process's ``tensor``; all have one of this shape."""
-    if processes()[1] == 1:
-        return tensor
-    tensor = tensor.contiguous()
-    dist.broadcast(tensor, 0)
-    return tensor
+def draw_alike(generator: torch.Generator, device: torch.device) -> None:
+    """Put ``generator`` into the state of the main process's, so that all draw the same; ``device`` is the group's."""
+    if processes()[1] > 1:
+        state = generator.get_state().to(device)
+        dist.broadcast(state, 0)
+        generator.set_state(state.cpu())
 
 
 def own_part(points: Points) -> Points:

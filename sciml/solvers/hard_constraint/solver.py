@@ -186,14 +186,14 @@ class GridSolver(Solver):
     def predict(self, problems: Sequence[Problem], shape: Sequence[int] | None = None, seed: int = 0) -> dict[str, Tensor]:
         """Every unknown (B, *shape) of ``problems``, which may have a longer time interval, on a grid of ``shape``."""
         grid = Grid.of(problems[0], shape or self.grid.shape)
-        batch = self.draw(problems, grid, torch.Generator(self.device).manual_seed(seed))
+        batch = self.draw(problems, grid, torch.Generator().manual_seed(seed))
         jets = self.solve(problems, grid, batch).jets
         return {name: jet.value.unflatten(1, grid.shape) for name, jet in jets.items()}
 
     @torch.no_grad()
     def stitched_residuals(self, problems: Sequence[Problem], seed: int = 0) -> dict[str, Tensor]:
         """Residual vectors by term of the fields that ``predict`` gives, their derivatives taken across all seams."""
-        batch = self.draw(problems, self.grid, torch.Generator(self.device).manual_seed(seed))
+        batch = self.draw(problems, self.grid, torch.Generator().manual_seed(seed))
         jets = {name: self.grid.jet(values) for name, values in self.predict(problems, seed=seed).items()}
         return self.residuals_of(jets, problems, self.grid, batch)
 
