@@ -49,7 +49,7 @@ PRESETS = {
     # the paper's sizes: labels alone, no first estimate, double precision; hours without an accelerator
     "paper": Preset(
         (600, 600, 1200, 1200, 1800, 2400), 65_536, tuple(0.5**k for k in (4, 5, 5, 6, 6, 7)), "indicator",
-        {"centres": 0, "points": 16_384, "frequencies": 5, "network": PAPER}, 1e-2, 1e-3, torch.float64,
+        {"centres": 0, "slope": 0.1, "points": 16_384, "frequencies": 5, "network": PAPER}, 1e-2, 1e-3, torch.float64,
     ),
 }  # fmt: skip
 

@@ -60,7 +60,7 @@ class NeuralField(Solver):
         centres: int = 12_000,
         refits: int = 2,
         points: int = 2048,
-        slope: float = 0.1,
+        slope: float = 1.0,
         correction: float = 1.0,
         frequencies: int = 0,
         grids: Sequence[int] = (8, 16, 32, 64),

@@ -198,7 +198,7 @@ def _ablations(runs: list[dict[str, Any]]) -> str:
         if found:
             mean = {key: statistics.mean(run[key] for run in found) for key in ("iou", "slice_iou", "hausdorff", "processor")}
             ripple = statistics.mean(np.degrees(np.arccos(run["normal_consistency"])) for run in found)
-            numbers = f"{mean['iou']:.4f}", f"{mean['slice_iou']:.4f}", f"{mean['hausdorff']:.4f}", f"{ripple:.1f}"
+            numbers = f"{mean['iou']:.4f}", f"{mean['slice_iou']:.4f}", f"{mean['hausdorff']:.4f}", f"{ripple:.2f}"
             rows.append((method, len(found), *numbers, f"{mean['processor']:.0f}"))
     header = ("variant", "cases", "IoU", "on the planes", "Hausdorff", "normals off by degrees", "processor seconds")
     return markdown(header, rows) if rows else ""
