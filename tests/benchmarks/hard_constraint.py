@@ -60,7 +60,7 @@ _SORPTION_PAPER: dict[str, Any] = {
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "cpu": {
         "diffusion_sorption": _SORPTION_CPU,
-        "later": _SORPTION_CPU | {"duration": 400.0, "shape": (32, 21), "points": 512, "ridge": 1e-2},
+        "later": _SORPTION_CPU | {"duration": 400.0, "shape": (32, 21), "points": 512, "bases": 16, "ridge": 0.1},
         "navier_stokes": {
             "duration": 1.0, "shape": (24, 24, 9), "experts": (6, 6, 1), "bases": 8, "points": 2592, "instances": 1000,
             "batch": 2, "tests": 10, "steps": 500, "rate": 1e-2, "optimiser": "SOAP", "condition_points": 64,
@@ -192,7 +192,7 @@ def build(problem: Any, method: str, seed: int, setting: dict[str, Any], share: 
     parts = setting["experts"] if method.startswith("MoE") else (1,) * len(setting["shape"])
     return HardConstraintMoE(
         problem, network, bases=outputs, experts=parts, rows=setting["points"] // math.prod(parts),
-        interface=method == "MoE+", ridge=setting["ridge"], overlap=setting.get("overlap", 0), share=share,
+        interface=method == "MoE+", ridge=setting["ridge"], share=share,
         tolerances=Tolerances(setting["iterations"], 1e-4), **common,
     )  # fmt: skip
 
