@@ -60,7 +60,7 @@ _SORPTION_PAPER: dict[str, Any] = {
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "cpu": {
         "diffusion_sorption": _SORPTION_CPU,
-        "later": _SORPTION_CPU | {"duration": 400.0, "shape": (32, 21), "points": 512, "bases": 16, "ridge": 0.1},
+        "later": _SORPTION_CPU | {"duration": 400.0, "shape": (32, 21), "points": 512, "bases": 16, "ridge": 0.1, "decay": 0.8},
         "navier_stokes": {
             "duration": 1.0, "shape": (24, 24, 9), "experts": (6, 6, 1), "bases": 8, "points": 2592, "instances": 1000,
             "batch": 2, "tests": 10, "steps": 500, "rate": 1e-2, "optimiser": "SOAP", "condition_points": 64,
@@ -146,7 +146,7 @@ def train(solver: Any, seed: int, setting: dict[str, Any], clock: Callable[[], f
 
     steps = setting["steps"]
     optimiser = getattr(sciml, setting["optimiser"])(setting["rate"])
-    phase = Phase(optimiser, steps=steps, schedule=ExponentialDecay(0.9, max(1, steps // 20)))
+    phase = Phase(optimiser, steps=steps, schedule=ExponentialDecay(setting.get("decay", 0.9), max(1, steps // 20)))
     quiet = {"log_every": max(1, steps // 5), "evaluate_every": 10**9, "progress": False}
     Trainer([phase], seed=seed, callbacks=[Clock()], **quiet).fit(solver)
     first = len(times) // 3
