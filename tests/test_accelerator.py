@@ -31,7 +31,7 @@ from sciml import (
     SoftConstraint,
     SSBroyden,
     Trainer,
-)  # fmt: skip
+)
 from sciml.optim import least_squares, linear_least_squares
 from sciml.recipes.neural_field import Preset
 from sciml.training import Callback, Every, distributed
@@ -46,9 +46,9 @@ DEVICE = torch.accelerator.current_accelerator() if torch.accelerator.is_availab
 PLACES = torch.device("cpu"), DEVICE
 
 
-def train(device, phases, problem=None, folder=None, resume=None, callbacks=()):
-    """A small network trained on ``device``; its last loss."""
-    problem = problem or problems.Burgers()
+def train(device, phases, folder=None, resume=None, callbacks=()):
+    """A small network trained on ``device``: its last loss, and its weights."""
+    problem = problems.Burgers()
     size = PINN.input_features(problem), len(problem.unknowns)
     network = MLP(*size, width=8, depth=2, generator=torch.Generator().manual_seed(0))
     solver = PINN(problem, network, points=64, condition_points=16, device=device)
@@ -223,7 +223,7 @@ def test_operators_train_predict_and_load(operator, waves, tmp_path):
     torch.testing.assert_close(loaded.to("cpu")(fields, lead), predicted.cpu(), rtol=1e-3, atol=1e-3)
 
 
-def test_operators_train_in_lower_precision_and_with_the_equations(waves):
+def test_operators_train_in_lower_precision(waves):
     common = OPERATORS["drift_net"] | {"epochs": 2, "batch": 10, "progress": False, "device": DEVICE}
     plain, low = (sciml.train("drift_net", waves, **common, **o).history["loss"] for o in ({}, {"precision": "bfloat16-mixed"}))
     assert low[-1] == pytest.approx(plain[-1], rel=0.1)

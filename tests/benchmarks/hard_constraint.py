@@ -46,13 +46,13 @@ TEST_SEED = 20_000
 _SORPTION_WEIGHTS = {"diffusion_sorption": lambda t: 1e6 * t / 500}
 _SORPTION_CPU: dict[str, Any] = {
     "duration": 500.0, "shape": (32, 26), "experts": (4, 1), "bases": 4, "points": 640, "instances": 100, "batch": 2,
-    "tests": 10, "steps": 400, "rate": 3e-3, "optimiser": "SOAP", "condition_points": 64, "dtype": "float32",
+    "tests": 10, "steps": 400, "rate": 3e-3, "decay": 0.9, "optimiser": "SOAP", "condition_points": 64, "dtype": "float32",
     "weights": _SORPTION_WEIGHTS, "interface": 100.0, "ridge": 1e-4, "iterations": 20, "exact_initial": False,
     "network": {"kind": "fno", "n_modes": (8, 8), "hidden_channels": 24, "n_layers": 4, "domain_padding": 0.25},
 }  # fmt: skip
 _SORPTION_PAPER: dict[str, Any] = {
     "duration": 500.0, "shape": (1024, 101), "experts": (4, 1), "bases": 16, "points": 80_000, "instances": 8000,
-    "batch": 6, "tests": 1000, "steps": 4000, "rate": 1e-3, "optimiser": "Adam", "condition_points": 1024,
+    "batch": 6, "tests": 1000, "steps": 4000, "rate": 1e-3, "decay": 0.9, "optimiser": "Adam", "condition_points": 1024,
     "dtype": "float64", "weights": {},
     "interface": 1.0, "ridge": 1e-4, "iterations": 50, "exact_initial": False,
     "network": {"kind": "fno", "n_modes": (8, 8), "hidden_channels": 64, "n_layers": 5},
@@ -63,7 +63,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "later": _SORPTION_CPU | {"duration": 400.0, "shape": (32, 21), "points": 512, "bases": 16, "ridge": 0.1, "decay": 0.8},
         "navier_stokes": {
             "duration": 1.0, "shape": (24, 24, 9), "experts": (6, 6, 1), "bases": 8, "points": 2592, "instances": 1000,
-            "batch": 2, "tests": 10, "steps": 500, "rate": 1e-2, "optimiser": "SOAP", "condition_points": 64,
+            "batch": 2, "tests": 10, "steps": 500, "rate": 1e-2, "decay": 0.9, "optimiser": "SOAP", "condition_points": 64,
             "dtype": "float32", "weights": {}, "interface": 1.0, "ridge": 0.3, "iterations": 20,
             "exact_initial": True,
             "network": {
@@ -76,7 +76,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "later": _SORPTION_PAPER | {"duration": 400.0, "shape": (1024, 81)},
         "navier_stokes": {
             "duration": 5.0, "shape": (64, 64, 64), "experts": (2, 2, 1), "bases": 64, "points": 80_000, "instances": 4000,
-            "batch": 4, "tests": 100, "steps": 20_000, "rate": 1e-3, "optimiser": "Adam", "condition_points": 64,
+            "batch": 4, "tests": 100, "steps": 20_000, "rate": 1e-3, "decay": 0.9, "optimiser": "Adam", "condition_points": 64,
             "dtype": "float64", "weights": {}, "interface": 1.0, "ridge": 1e-4, "iterations": 50,
             "exact_initial": True,
             "network": {"kind": "fno", "n_modes": (8, 8, 8), "hidden_channels": 64, "n_layers": 8},
@@ -146,7 +146,7 @@ def train(solver: Any, seed: int, setting: dict[str, Any], clock: Callable[[], f
 
     steps = setting["steps"]
     optimiser = getattr(sciml, setting["optimiser"])(setting["rate"])
-    phase = Phase(optimiser, steps=steps, schedule=ExponentialDecay(setting.get("decay", 0.9), max(1, steps // 20)))
+    phase = Phase(optimiser, steps=steps, schedule=ExponentialDecay(setting["decay"], max(1, steps // 20)))
     quiet = {"log_every": max(1, steps // 5), "evaluate_every": 10**9, "progress": False}
     Trainer([phase], seed=seed, callbacks=[Clock()], **quiet).fit(solver)
     first = len(times) // 3

@@ -30,10 +30,11 @@ def places(n=200):
     return (2 * torch.rand(n, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1) * 1.5
 
 
-def test_it_starts_at_the_radial_basis_functions():
+@pytest.mark.parametrize("refits", [0, 2])
+def test_it_starts_at_the_radial_basis_functions(refits):
     found = slices()
-    solver = NeuralField(CrossSections(found, 900), **TINY)
-    np.testing.assert_allclose(solver.fields(places())["distance"], rbf(found, 300)(places())[:, 0], atol=1e-6)
+    solver = NeuralField(CrossSections(found, 900), **TINY, refits=refits)
+    np.testing.assert_allclose(solver.fields(places())["distance"], rbf(found, 300, refits)(places())[:, 0], atol=1e-6)
     residuals = solver.residuals(solver.sample(torch.Generator().manual_seed(0)))
     assert residuals.keys() == solver.term_kinds.keys() == solver.term_points.keys()
     assert len(residuals["planes_distance"]) == 2 * 256 and len(residuals["correction_distance"]) == 128
