@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,14 +13,19 @@ from torch import Tensor
 
 from sciml.errors import InputError
 from sciml.shapes.cross_sections import MARGIN
+from sciml.shapes.metrics import slice_iou
 from sciml.shapes.optional import require
 from sciml.shapes.slices import Slices
 from sciml.shapes.surface import extract
 
 if TYPE_CHECKING:
+    import trimesh
     import xarray as xr
 
 Points = TypeVar("Points", np.ndarray, Tensor)
+
+RESOLUTIONS = (128, 256, 512)  # of a mesh, until
+AGREEMENT = 0.995  # it has this IoU with the cross-sections
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,24 +95,46 @@ class Shape:
         fields = {name: (names, values.reshape(n, n, n).astype(np.int8)) for name, values in inside.items()}
         return xr.Dataset(fields, dict(zip(names, axes, strict=True)), {"units": self.slices.units or ""})
 
-    def mesh(self, resolution: int = 128, label: int | str | None = None) -> Any:
-        """The closed surface of ``label``, a ``trimesh.Trimesh`` that faces outward.
+    def mesh(
+        self, resolution: int | None = None, label: int | str | None = None, betti: Sequence[int] | None = None
+    ) -> trimesh.Trimesh:
+        """The closed surface of ``label``, which faces outward.
 
         Its ``export("shape.ply")`` also writes OBJ, STL and GLB. The field is evaluated only near the surface.
 
         Args:
-            resolution: cells along the longest side of the box in which the solids lie.
+            resolution: cells along the longest side of the box in which the solids lie. By default 128, or 256 or 512 where
+                the surface, cut again at the planes, would else share less than 0.995 of its area with what was given.
             label: may be left out when there is only one.
+            betti: numbers of pieces, handles and cavities that the solid is known to have; (1, 0, 0) stands for a ball,
+                (1, 1, 0) for a torus, (1, 0, 1) for a hollow ball. The field is then changed where this takes least. No
+                piece with a contour is dropped.
 
         Raises:
-            InputError: no such label, a resolution below 8, or no solid at all.
+            InputError: no such label, a resolution below 8, no solid at all, or none with such Betti numbers.
         """
         trimesh = require("trimesh", "a mesh")
+        number = self.slices.label(label)
+        if resolution is None:
+            return self._agreeing(number, betti)
         if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 8:
             raise InputError(f"resolution must be a whole number of at least 8 cells, got {resolution!r}")
-        number = self.slices.label(label)
+        if betti is not None and not (len(betti) == 3 and betti[0] >= 1 and min(betti) >= 0):
+            raise InputError(f"betti must be the numbers of pieces, of handles and of cavities, such as (1, 0, 0), got {betti!r}")
         seeds = np.concatenate([c.vertices for plane in self.slices.planes for c in plane.contours if c.label == number])
-        vertices, faces, _ = extract(lambda points: self.field(points, number), *self.bounds, resolution, seeds)
+
+        def field(points: np.ndarray) -> np.ndarray:
+            return self.field(points, number)
+
+        vertices, faces, _ = extract(field, *self.bounds, resolution, seeds, betti)
         if not len(faces):
             raise InputError(f"{self.slices.names[number]} encloses nothing at resolution {resolution}; raise it")
         return trimesh.Trimesh(vertices, faces, process=False)
+
+    def _agreeing(self, label: int, betti: Sequence[int] | None) -> trimesh.Trimesh:
+        """The mesh at the first resolution at which it agrees with the cross-sections, or at the last."""
+        for resolution in RESOLUTIONS:
+            mesh = self.mesh(resolution, label, betti)
+            if slice_iou(mesh, self.slices, label) >= AGREEMENT:
+                break
+        return mesh

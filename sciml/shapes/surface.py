@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from sciml.shapes.optional import require
+from sciml.shapes.topology import tetrahedral_surface, with_betti_numbers
 
 LEVELS = 3  # grids, each twice as fine as the one before
 
 
 def extract(
-    field: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray, resolution: int, seeds: np.ndarray
+    field: Callable[[np.ndarray], np.ndarray],
+    low: np.ndarray,
+    high: np.ndarray,
+    resolution: int,
+    seeds: np.ndarray,
+    betti: Sequence[int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Marching cubes on a grid of ``resolution`` cubic cells along the longest side of a box.
 
@@ -23,10 +29,15 @@ def extract(
         field: negative inside, (N, 3) -> (N,). On the box's faces it is taken to be positive, so that a solid that
             reaches them ends there.
         seeds: points near the surface (n, 3).
+        betti: numbers of pieces, handles and cavities of the solid, which the field is changed to have; no piece with a
+            seed is dropped. None takes it as it is.
 
     Returns:
         Vertices (V, 3), faces (F, 3) that face outward, and the number of points evaluated. No vertices when the field
         is negative nowhere.
+
+    Raises:
+        InputError: there is no such solid.
     """
     measure = require("skimage.measure", "extracting a surface")
     factor = 2 ** (LEVELS - 1)
@@ -57,7 +68,12 @@ def extract(
     values = _off_zero(values)
     if values.min() >= 0:
         return np.empty((0, 3)), np.empty((0, 3), dtype=np.int64), evaluated
-    vertices, faces, _, _ = measure.marching_cubes(values, 0.0, gradient_direction="ascent")
+    if betti is None:
+        vertices, faces, _, _ = measure.marching_cubes(values, 0.0, gradient_direction="ascent")
+    else:
+        held = np.zeros(np.array(values.shape) - 1, dtype=bool)
+        held[tuple(cells.T)] = True
+        vertices, faces = tetrahedral_surface(with_betti_numbers(values, betti, _corners(held)))
     vertices, faces = low + vertices.astype(np.float64) * step, faces.astype(np.int64)
     a, b, c = (vertices[faces[:, i]] - low for i in range(3))
     if np.einsum("ij,ij->", a, np.cross(b, c)) < 0:

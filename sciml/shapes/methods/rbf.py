@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 OFFSET = 0.005  # from a contour to the points beside it, in units of half the diagonal of the label's box
 MARGIN = 0.25  # of the box of points that are known to be outside, in units of the box's own size
 SIDE = 16  # points of the lattice along each side of a plane
+FINER = 4  # so many times as densely as there are centres on them, contours are looked at after a fit
+ACCURACY = 0.001  # of the field there, in the same units
 LEAST = 0.1  # of the slopes: a plane that touches the solid has none
 
 
@@ -34,7 +36,8 @@ def rbf(slices: Slices, points: int = 12_000, refits: int = 2) -> Callable[[Tens
     It is zero on the contours, and beside them the distance within the plane; the plane may be oblique to the surface,
     where a distance in space rises more slowly. Every refit therefore scales those values by the slopes that make the
     last fit's gradient a unit vector, and adds points of the planes that lie on the wrong side of that fit. Planes without
-    a contour count from the start, and parallel planes are continued by such a one at either end.
+    a contour count throughout in the first fit, so that it closes, and later where they are wrong, like the others: a dome
+    that ends before them is better continued. Parallel planes are followed by such a one at either end.
 
     Args:
         points: about how many centres a label gets.
@@ -65,6 +68,8 @@ class _Column:
         step = spacing(slices, label, points) / self.scale
         planes = [*slices.planes, *slices.ends]
         outlines = [[resample(self._inward(c.vertices), step) for c in plane.contours if c.label == label] for plane in planes]
+        loops = [c.vertices for plane in planes for c in plane.contours if c.label == label]
+        contours = torch.from_numpy(np.concatenate([resample(self._inward(loop), step / FINER) for loop in loops]))
         tree = cKDTree(np.concatenate([loop for loops in outlines for loop in loops]))
         known = [self._on_plane(plane, label, loops, tree) for plane, loops in zip(planes, outlines, strict=True)]
         on, normals, beside, distances, lattice, depths = (
@@ -73,15 +78,19 @@ class _Column:
         shell = np.array([c for c in product((-1, 0, 1), repeat=3) if any(c)]) * self.half * (1 + 2 * MARGIN)
         around, far = torch.from_numpy(shell), torch.from_numpy(tree.query(shell)[0])
         slopes = torch.ones(len(on), dtype=on.dtype)
-        wrong = torch.cat([torch.full((len(part[4]),), not len(part[0])) for part in known])  # all of an empty plane
+        wrong = torch.cat([torch.full((len(part[4]),), not len(part[0])) for part in known])  # all of an empty plane at first
+        off = torch.zeros(len(contours), dtype=torch.bool)
         for refit in range(refits + 1):
             if refit:
                 across = (self.field(on + OFFSET * normals) - self.field(on - OFFSET * normals)) / (2 * OFFSET)
                 slopes = (slopes / torch.hypot(slopes, across)).clamp(min=LEAST)
-                wrong |= self.field(lattice) * depths < 0
-            places = torch.cat([on, beside.reshape(-1, 3), lattice[wrong], around])
-            values = [torch.zeros_like(slopes), (slopes[:, None] * distances).ravel(), depths[wrong], far]
-            self.field = Patches(places, torch.cat(values))
+                off |= self.field(contours).abs() > ACCURACY
+                missed = self.field(lattice) * depths < 0
+                wrong = missed if refit == 1 else wrong | missed
+            places = [on, beside.reshape(-1, 3), lattice[wrong], around, contours[off]]
+            zeros = torch.zeros_like(slopes), torch.zeros_like(contours[off, 0])
+            values = [zeros[0], (slopes[:, None] * distances).ravel(), depths[wrong], far, zeros[1]]
+            self.field = Patches(torch.cat(places), torch.cat(values))
 
     def _inward(self, points: np.ndarray) -> np.ndarray:
         return (points - self.centre) / self.scale
