@@ -100,7 +100,8 @@ class Shape:
     ) -> trimesh.Trimesh:
         """The closed surface of ``label``, which faces outward.
 
-        Its ``export("shape.ply")`` also writes OBJ, STL and GLB. The field is evaluated only near the surface.
+        Its ``export("shape.ply")`` also writes OBJ, STL and GLB; ``metadata["resolution"]`` is the one that was taken. The
+        field is evaluated only near the surface.
 
         Args:
             resolution: cells along the longest side of the box in which the solids lie. By default 128, or 256 or 512 where
@@ -120,7 +121,7 @@ class Shape:
         if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 8:
             raise InputError(f"resolution must be a whole number of at least 8 cells, got {resolution!r}")
         if betti is not None and not (len(betti) == 3 and betti[0] >= 1 and min(betti) >= 0):
-            raise InputError(f"betti must be the numbers of pieces, of handles and of cavities, such as (1, 0, 0), got {betti!r}")
+            raise InputError(f"betti must be numbers of pieces, handles and cavities, such as (1, 0, 0), got {betti!r}")
         seeds = np.concatenate([c.vertices for plane in self.slices.planes for c in plane.contours if c.label == number])
 
         def field(points: np.ndarray) -> np.ndarray:
@@ -129,7 +130,7 @@ class Shape:
         vertices, faces, _ = extract(field, *self.bounds, resolution, seeds, betti)
         if not len(faces):
             raise InputError(f"{self.slices.names[number]} encloses nothing at resolution {resolution}; raise it")
-        return trimesh.Trimesh(vertices, faces, process=False)
+        return trimesh.Trimesh(vertices, faces, process=False, metadata={"resolution": resolution})
 
     def _agreeing(self, label: int, betti: Sequence[int] | None) -> trimesh.Trimesh:
         """The mesh at the first resolution at which it agrees with the cross-sections, or at the last."""

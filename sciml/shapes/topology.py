@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import product
+from itertools import permutations, product
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +24,19 @@ STEPS = np.array([d for d in product((0, 1), repeat=3) if any(d)])  # from a cor
 AROUND = np.concatenate([STEPS, -STEPS])  # to the 14 neighbours of a point
 FRONTS = 64  # levels of the field, one after the other, at which fronts advance
 TRIED = 500  # places at most where a handle is added
+SMALLEST = 8  # points from there within which its ends are not connected anyway
+
+_TRIANGLES = {
+    1: [[(0, 1), (0, 2), (0, 3)]],
+    2: [[(0, 2), (0, 3), (1, 3)], [(0, 2), (1, 3), (1, 2)]],
+    3: [[(0, 3), (1, 3), (2, 3)]],
+}
+"""By the number of corners inside, which come first, the edges of a tetrahedron that triangles join, facing outward."""
 
 Betti = tuple[int, int, int]
 """Pieces, handles and cavities."""
+Step = tuple[int, int, int]
+"""From a point to another."""
 Points = tuple[np.ndarray, ...]
 """Indices of grid points, one array an axis."""
 
@@ -50,7 +61,8 @@ def with_betti_numbers(values: np.ndarray, betti: Sequence[int], keep: np.ndarra
     Raises:
         InputError: the field has no such solid.
     """
-    found, wanted = betti_numbers(values < 0), tuple(betti)
+    pieces, handles, cavities = betti
+    found, wanted = betti_numbers(values < 0), (pieces, handles, cavities)
     while found != wanted:
         before = found
         for changes in (_simpler, _richer):
@@ -84,38 +96,24 @@ def tetrahedral_surface(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Faces look to where the field is larger. The surface has the topology that ``betti_numbers`` counts.
     """
-    shape = np.array(values.shape)
-    strides = np.array([shape[1] * shape[2], shape[2], 1])
-    flat = values.ravel()
-    edges, sides = [], []
-    cells = _crossed_cells(values)
+    flat, numbers = values.ravel(), np.array([values.shape[1] * values.shape[2], values.shape[2], 1])
+    cells, edges = _crossed_cells(values), list[np.ndarray]()
     for tetrahedron in _tetrahedra():
-        corners = cells[:, None] + tetrahedron @ strides
+        corners = cells[:, None] + tetrahedron @ numbers
         inside = flat[corners] < 0
-        some = inside.any(1) & ~inside.all(1)
-        corners, inside = corners[some], inside[some]
-        number = inside.sum(1)
-        for count in (1, 2, 3):
-            chosen = number == count
-            # those inside first, in the order of the corners
-            order = np.argsort(~inside[chosen], axis=1, kind="stable")
-            c = np.take_along_axis(corners[chosen], order, axis=1)
-            crossed = [np.stack([c[:, i], c[:, j]], 1) for i in range(count) for j in range(count, 4)]
-            faces = [(0, 1, 2)] if count != 2 else [(0, 1, 3), (0, 3, 2)]
-            for face in faces:
-                edges.append(np.stack([crossed[i] for i in face], axis=1))
-                sides.append(c[:, [0, 3]])
-    ends, side = np.concatenate(edges), np.concatenate(sides)
-    pairs, faces_of = np.unique(ends.reshape(-1, 2), axis=0, return_inverse=True)
-    start, end = (np.stack(np.unravel_index(pairs[:, i], values.shape), axis=1).astype(float) for i in (0, 1))
-    low, high = flat[pairs[:, 0]].astype(float), flat[pairs[:, 1]].astype(float)
-    vertices = start + (low / (low - high))[:, None] * (end - start)
-    faces = faces_of.reshape(-1, 3)
-    inner, outer = (np.stack(np.unravel_index(side[:, i], values.shape), axis=1) for i in (0, 1))
-    a, b, c = (vertices[faces[:, i]] for i in range(3))
-    inward = np.einsum("ij,ij->i", np.cross(b - a, c - a), (outer - inner).astype(float)) < 0
-    faces[inward] = faces[inward][:, ::-1]
-    return vertices, faces
+        order = np.argsort(~inside, axis=1, kind="stable")  # those inside first
+        corners = np.take_along_axis(corners, order, axis=1)
+        mirrored = np.linalg.det(np.diff(tetrahedron[order], axis=1)) < 0
+        for count, triangles in _TRIANGLES.items():
+            for triangle in triangles:
+                for chosen, ends in ((~mirrored, triangle), (mirrored, triangle[::-1])):
+                    edges.append(corners[(inside.sum(1) == count) & chosen][:, np.array(ends)])
+    # an edge that is crossed by the numbers of its ends, the one inside first
+    crossed, found = np.unique(np.concatenate(edges) @ np.array([flat.size, 1]), return_inverse=True)
+    inner, outer = np.divmod(crossed, flat.size)
+    share = flat[inner] / (flat[inner].astype(np.float64) - flat[outer])
+    start, end = (np.stack(np.unravel_index(side, values.shape), axis=1).astype(np.float64) for side in (inner, outer))
+    return start + share[:, None] * (end - start), found.reshape(-1, 3)
 
 
 # What can be changed ------------------------------------------------------------------------------------------------
@@ -134,10 +132,11 @@ def _simpler(values: np.ndarray, keep: np.ndarray) -> Iterator[Points]:
                 seeds[tuple(axis[deepest] for axis in here)] = True
         left = side & ~_advance(sign * values, seeds, side)
         yield from _parts(left)
-        sizes = [] if count < 2 else np.bincount(parts.ravel())[1:]
-        for part in range(1, len(sizes) + 1):
+        largest = int(np.bincount(parts[side], minlength=1).argmax())
+        held = keep if sign > 0 else first
+        for part in range(1, count + 1):
             whole = parts == part
-            if part - 1 != int(np.argmax(sizes)) and not (whole & (keep if sign > 0 else first)).any():
+            if part != largest and not (whole & held).any():
                 yield np.nonzero(whole)
 
 
@@ -146,29 +145,47 @@ def _richer(values: np.ndarray, keep: np.ndarray) -> Iterator[Points]:
     strides = _strides(values.shape)
     for sign in (1, -1):
         field = (sign * values).ravel()
-        low = np.zeros(values.shape, dtype=np.int16)
-        middle = low[1:-1, 1:-1, 1:-1]
-        centre = sign * values[1:-1, 1:-1, 1:-1]
-        for bit, step in enumerate(AROUND):
-            beside = tuple(slice(1 + s, n - 1 + s) for s, n in zip(step, values.shape, strict=True))
-            middle |= ((sign * values[beside] < centre) << bit).astype(np.int16)
-        saddles = np.nonzero((_pieces()[low] > 1).ravel() & (field > 0))[0]
+        saddles = np.nonzero((_pieces()[_lower(sign * values)] > 1).ravel() & (field > 0))[0]
         for saddle in saddles[np.argsort(field[saddles])][:TRIED]:
-            way = [int(saddle)]
-            below = int(low.ravel()[saddle])
+            ways = []
+            below = sum(1 << bit for bit in range(14) if field[saddle + strides[bit]] < field[saddle])
             while below:  # from every side of the saddle down to the solid
                 part = int(_reached(below))
                 below &= ~part
                 around = saddle + strides[[bit for bit in range(14) if part >> bit & 1]]
-                place = int(around[field[around].argmin()])
-                while field[place] > 0:
-                    way.append(place)
-                    around = place + strides
+                way = [int(around[field[around].argmin()])]
+                while field[way[-1]] >= 0:
+                    around = way[-1] + strides
                     lower = int(around[field[around].argmin()])
-                    if field[lower] >= field[place]:
+                    if field[lower] >= field[way[-1]]:
                         break
-                    place = lower
-            yield np.unravel_index(np.unique(way), values.shape)
+                    way.append(lower)
+                ways.append(way)
+            ends = np.array([way[-1] for way in ways])
+            if (field[ends] < 0).all() and _apart_around(sign * values < 0, int(saddle), ends):
+                changed = [int(saddle), *(place for way in ways for place in way[:-1])]
+                yield np.unravel_index(np.unique(changed), values.shape)
+
+
+def _apart_around(inside: np.ndarray, place: int, ends: np.ndarray) -> bool:
+    """Whether points ``ends`` are not connected near a place."""
+    middle = np.array(np.unravel_index(place, inside.shape))
+    low = np.maximum(middle - SMALLEST, 0)
+    parts, _ = _label(inside[tuple(slice(a, b + SMALLEST + 1) for a, b in zip(low, middle, strict=True))])
+    places = np.stack(np.unravel_index(ends, inside.shape), axis=1) - low
+    near = ((places >= 0) & (places < parts.shape)).all(1)
+    found = parts[tuple(places[near].T)]
+    return len(np.unique(found)) == len(found)
+
+
+def _lower(values: np.ndarray) -> np.ndarray:
+    """Of every point the neighbours with lower values, a bit each; none of those on the box's faces."""
+    found = np.zeros(values.shape, dtype=np.int16)
+    inner = (slice(1, -1),) * 3
+    for bit, step in enumerate(AROUND):
+        beside = tuple(slice(1 + s, n - 1 + s) for s, n in zip(step, values.shape, strict=True))
+        found[inner] |= (values[beside] < values[inner]).astype(np.int16) << bit
+    return found
 
 
 def _advance(values: np.ndarray, seeds: np.ndarray, side: np.ndarray) -> np.ndarray:
@@ -221,17 +238,24 @@ def _parts(points: np.ndarray) -> Iterator[Points]:
 
 def _euler_characteristic(inside: np.ndarray) -> int:
     """Points minus edges plus triangles minus tetrahedra with all corners inside; the faces of the box are outside."""
-    shifted = {(0, 0, 0): inside[:-1, :-1, :-1]}
-    for step in map(tuple, STEPS):
-        shifted[step] = inside[tuple(slice(s, n - 1 + s) for s, n in zip(step, inside.shape, strict=True))]
-    total = 0
-    chains = [((0, 0, 0),)]
-    while chains:
+    shifted = _shifted(inside)
+    total, chains = 0, [[(0, 0, 0)]]
+    while chains:  # of corners, each reached from the one before along an edge
         total += (-1) ** (len(chains[0]) - 1) * sum(int(_all([shifted[step] for step in chain]).sum()) for chain in chains)
-        chains = [
-            (*chain, step) for chain in chains for step in shifted if step != chain[-1] and np.all(np.subtract(step, chain[-1]) >= 0)
-        ]
+        chains = [[*chain, step] for chain in chains for step in shifted if _follows(step, chain[-1])]
     return total
+
+
+def _follows(step: Step, other: Step) -> bool:
+    return step != other and all(a >= b for a, b in zip(step, other, strict=True))
+
+
+def _shifted(inside: np.ndarray) -> dict[Step, np.ndarray]:
+    """The eight corners of every cell, by their place in it."""
+    def part(step: Step) -> np.ndarray:
+        return inside[tuple(slice(s, n - 1 + s) for s, n in zip(step, inside.shape, strict=True))]
+
+    return {(i, j, k): part((i, j, k)) for i, j, k in product((0, 1), repeat=3)}
 
 
 def _all(arrays: list[np.ndarray]) -> np.ndarray:
@@ -251,9 +275,9 @@ def _pieces() -> np.ndarray:
     return found
 
 
-def _reached(points: np.ndarray | int) -> np.ndarray:
+def _reached(points: Any) -> Any:
     """Of sets of neighbours, a bit each, the piece with the lowest bit."""
-    beside = [sum(1 << j for j in range(14) if (AROUND == AROUND[i] - AROUND[j]).all(1).any()) for i in range(14)]
+    beside = [sum(1 << j for j in range(14) if (AROUND[i] - AROUND[j] == AROUND).all(1).any()) for i in range(14)]
     reached = points & -points
     for _ in range(14):
         for bit, near in enumerate(beside):
@@ -263,16 +287,13 @@ def _reached(points: np.ndarray | int) -> np.ndarray:
 
 def _tetrahedra() -> list[np.ndarray]:
     """The corners (4, 3) of the six tetrahedra of a cell."""
-    from itertools import permutations
-
     unit = np.eye(3, dtype=int)
     return [np.cumsum([[0, 0, 0], *unit[list(order)]], axis=0) for order in permutations(range(3))]
 
 
 def _crossed_cells(values: np.ndarray) -> np.ndarray:
     """Numbers of the lowest corners of the cells that the surface passes."""
-    inside = values < 0
-    corners = [inside[tuple(slice(s, n - 1 + s) for s, n in zip(step, inside.shape, strict=True))] for step in product((0, 1), repeat=3)]
+    corners = list(_shifted(values < 0).values())
     crossed = np.zeros(values.shape, dtype=bool)
     crossed[:-1, :-1, :-1] = ~_all(corners) & ~_all([~corner for corner in corners])
     return np.nonzero(crossed.ravel())[0]
@@ -290,9 +311,9 @@ def _parity(shape: Sequence[int]) -> np.ndarray:
 
 
 def _typical(values: np.ndarray) -> float:
-    """Half the typical change from one point to the next."""
-    steps = np.concatenate([np.abs(np.diff(values, axis=axis)).ravel() for axis in range(3)])
-    return float(np.median(steps)) / 2
+    """Half the typical change from one point to the next across the surface."""
+    changes = [np.diff(values, axis=axis)[np.diff(values < 0, axis=axis)] for axis in range(3)]
+    return float(np.median(np.abs(np.concatenate(changes)))) / 2
 
 
 def _apart(one: Sequence[int], other: Sequence[int]) -> int:

@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from sciml.shapes import Shape, Slices
 
-PLANES, METHOD, PRESET, RESOLUTION, SEED = 15, "auto", "fast", 128, 0
+PLANES, METHOD, PRESET, SEED = 15, "auto", "fast", 0
 GRID = 64  # points along each side of the box in solution.nc, at most
 SHOWN = ("method", "slice_iou", "euler", "volume", "iou", "chamfer", "hausdorff", "repairs", "stop_reason", "seconds")
 
@@ -38,7 +38,14 @@ def command(
         Path | None, typer.Option(metavar="MESH", help="The true surface; the mesh itself when FILE is one.")
     ] = None,
     resolution: Annotated[
-        int | None, typer.Option(help=f"Cells along the longest side of the surface's box; {RESOLUTION} by default.")
+        int | None,
+        typer.Option(help="Cells along the longest side of the surface's box; by default as many as the planes ask for."),
+    ] = None,
+    betti: Annotated[
+        tuple[int, int, int] | None,
+        typer.Option(
+            metavar="PIECES HANDLES CAVITIES", help="What the solid is known to have, such as 1 0 0 for a ball; kept to."
+        ),
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Budget of the training; rbf and linear need none.")] = None,
     seed: Annotated[int | None, typer.Option(help=f"Seed of everything random; {SEED} by default.")] = None,
@@ -58,11 +65,10 @@ def command(
     if file.suffix == ".toml":
         given = {
             "planes": planes, "method": method, "preset": preset, "reference": reference, "resolution": resolution,
-            "seconds": seconds, "seed": seed, "device": device, "out": out, "resume": resume,
+            "betti": betti, "seconds": seconds, "seed": seed, "device": device, "out": out, "resume": resume,
         }  # fmt: skip
         return command(**(_recorded(file) | {name: value for name, value in given.items() if value is not None}))
     method, seed = method or METHOD, SEED if seed is None else seed
-    resolution = RESOLUTION if resolution is None else resolution
     if seconds is not None and not seconds > 0:
         raise InputError(f"seconds must be a positive number, got {seconds}")
     if seed < 0:
@@ -83,7 +89,11 @@ def command(
         },
         "solver": {"name": chosen, "options": {"preset": options["preset"]} if options else {}},
         "run": {"seed": seed, "seconds": seconds},
-        "surface": {"resolution": resolution, "reference": None if reference is None else str(reference.resolve())},
+        "surface": {
+            "resolution": resolution,
+            "betti": None if betti is None else list(betti),
+            "reference": None if reference is None else str(reference.resolve()),
+        },
     }
     folder = out or resume or io.unused_folder(Path("runs") / f"{file.name.partition('.')[0]}-{chosen}")
     checkpoint = None if resume is None else run.checkpoint_of(resume, configuration)
@@ -97,7 +107,7 @@ def command(
         meshes = {}
         for name in slices.names.values():
             status.update(f"surface of {name}")
-            meshes[name] = shape.mesh(resolution, name)
+            meshes[name] = shape.mesh(resolution, name, betti)
         spent = time.perf_counter() - begun
         status.update("metrics, picture and viewer")
         metrics: dict[str, Any] = {
@@ -111,7 +121,7 @@ def command(
             "slice_iou": _each({name: shapes.slice_iou(mesh, slices, name) for name, mesh in meshes.items()}),
             "euler": _each({name: shapes.euler_characteristic(mesh) for name, mesh in meshes.items()}),
             "volume": _each({name: float(mesh.volume) for name, mesh in meshes.items()}),
-            "resolution": resolution,
+            "resolution": _each({name: mesh.metadata["resolution"] for name, mesh in meshes.items()}),
             "relative_l2": None,
             "error_estimate": None,
             "seconds": spent,
@@ -127,7 +137,7 @@ def command(
             mesh.export(path)
         picture, title = to_png(shapes.plot_shape(slices, meshes)), f"{file.name} by {chosen}"
         (folder / "solution.png").write_bytes(picture)
-        io.save_dataset(shape.to_xarray(min(resolution, GRID)), folder / "solution.nc")
+        io.save_dataset(shape.to_xarray(min(resolution or GRID, GRID)), folder / "solution.nc")
         shapes.write_viewer(folder / "viewer.html", slices, meshes, title)
         tables = {"Result": {name: metrics[name] for name in SHOWN if metrics.get(name) not in (None, [])}}
         tables |= {"Run": {name: metrics[name] for name in ("file", "planes", "seed")}, "Versions": metrics["versions"]}
@@ -152,7 +162,8 @@ def _recorded(path: Path) -> dict[str, Any]:
         "method": solver["name"],
         "preset": solver["options"].get("preset"),
         "reference": None if reference is None else Path(reference),
-        "resolution": surface["resolution"],
+        "resolution": surface.get("resolution"),
+        "betti": None if surface.get("betti") is None else tuple(surface["betti"]),
         "seconds": run.get("seconds"),
         "seed": run["seed"],
     }
