@@ -102,29 +102,32 @@ class _Averaging:
 
     def __init__(self) -> None:
         self.bucket: list[Tensor] = []
+        self.filled = 0  # bytes
         self.pending: list[tuple[Any, Tensor, list[Tensor]]] = []
 
     def __call__(self, gradient: Tensor) -> Tensor:
-        share = (gradient.detach() / world_size()).contiguous()
+        share = gradient.detach().clone(memory_format=torch.contiguous_format)
         # By every hook, not the first: a pass that failed leaves something pending.
         torch.autograd.Variable._execution_engine.queue_callback(self._finish)
         if self.bucket and self.bucket[0].dtype != share.dtype:
             self._send()
         self.bucket.append(share)
-        if sum(waiting.nbytes for waiting in self.bucket) >= BUCKET:
+        self.filled += share.nbytes
+        if self.filled >= BUCKET:
             self._send()
         return share
 
     def _send(self) -> None:
         flat = torch.cat([share.flatten() for share in self.bucket])
         self.pending.append((dist.all_reduce(flat, async_op=True), flat, self.bucket))
-        self.bucket = []
+        self.bucket, self.filled = [], 0
 
     def _finish(self) -> None:
         if self.bucket:
             self._send()
         for work, flat, shares in self.pending:
             work.wait()
+            flat /= world_size()
             parts = flat.split([share.numel() for share in shares])
             for share, part in zip(shares, parts, strict=True):
                 share.copy_(part.view_as(share))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import platform
@@ -93,8 +94,14 @@ def merge(name: str, command: str, results: list[dict[str, Any]], keys: Sequence
         return [str(run.get(name)) for name in keys]
 
     new = [key(run) for run in results]
-    earlier = (load(name) or {"runs": []})["runs"]
-    return save(name, command, [run for run in earlier if key(run) not in new] + results, **more)
+    RESULTS.mkdir(exist_ok=True)
+    folder = os.open(RESULTS, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # another run may end at the same moment
+        earlier = (load(name) or {"runs": []})["runs"]
+        return save(name, command, [run for run in earlier if key(run) not in new] + results, **more)
+    finally:
+        os.close(folder)
 
 
 def load(name: str) -> dict[str, Any] | None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 OFFSET = 0.005  # from a contour to the points beside it, in units of half the diagonal of the label's box
 MARGIN = 0.25  # of the box of points that are known to be outside, in units of the box's own size
 SIDE = 16  # points of the lattice along each side of a plane
-FINER = 4  # so many times as densely as there are centres on them, contours are looked at after a fit
-ACCURACY = 0.001  # of the field there, in the same units
+FINER = 4  # times as many points of the contours as have centres are looked at after a fit
+ACCURACY = 0.001  # of a field on the contours, in the same units
 LEAST = 0.1  # of the slopes: a plane that touches the solid has none
 
 
@@ -35,12 +35,13 @@ def rbf(slices: Slices, points: int = 12_000, refits: int = 2) -> Callable[[Tens
 
     It is zero on the contours, and beside them the distance within the plane; the plane may be oblique to the surface,
     where a distance in space rises more slowly. Every refit therefore scales those values by the slopes that make the
-    last fit's gradient a unit vector, and adds points of the planes that lie on the wrong side of that fit. Planes without
-    a contour count throughout in the first fit, so that it closes, and later where they are wrong, like the others: a dome
-    that ends before them is better continued. Parallel planes are followed by such a one at either end.
+    last fit's gradient a unit vector, and adds points of the contours that this fit misses and points of the planes that
+    lie on its wrong side. Planes without a contour count everywhere in the first fit, so that it closes, and then only
+    where they are wrong, like the others: a dome that ends before them is continued better without. Parallel planes are
+    followed by such a one at either end.
 
     Args:
-        points: about how many centres a label gets.
+        points: about how many centres a label gets to begin with.
         refits: after the first fit.
     """
     columns = [_Column(slices, label, points, refits) for label in slices.labels]
@@ -67,10 +68,10 @@ class _Column:
         self.half = np.maximum((high - low) / 2, 0.1 * self.scale) / self.scale
         step = spacing(slices, label, points) / self.scale
         planes = [*slices.planes, *slices.ends]
-        outlines = [[resample(self._inward(c.vertices), step) for c in plane.contours if c.label == label] for plane in planes]
-        loops = [c.vertices for plane in planes for c in plane.contours if c.label == label]
-        contours = torch.from_numpy(np.concatenate([resample(self._inward(loop), step / FINER) for loop in loops]))
-        tree = cKDTree(np.concatenate([loop for loops in outlines for loop in loops]))
+        loops = [[self._inward(c.vertices) for c in plane.contours if c.label == label] for plane in planes]
+        outlines = [[resample(loop, step) for loop in own] for own in loops]
+        contours = torch.from_numpy(np.concatenate([resample(loop, step / FINER) for own in loops for loop in own]))
+        tree = cKDTree(np.concatenate([loop for own in outlines for loop in own]))
         known = [self._on_plane(plane, label, loops, tree) for plane, loops in zip(planes, outlines, strict=True)]
         on, normals, beside, distances, lattice, depths = (
             torch.from_numpy(np.concatenate(part)) for part in zip(*known, strict=True)
@@ -88,8 +89,8 @@ class _Column:
                 missed = self.field(lattice) * depths < 0
                 wrong = missed if refit == 1 else wrong | missed
             places = [on, beside.reshape(-1, 3), lattice[wrong], around, contours[off]]
-            zeros = torch.zeros_like(slopes), torch.zeros_like(contours[off, 0])
-            values = [zeros[0], (slopes[:, None] * distances).ravel(), depths[wrong], far, zeros[1]]
+            beside_values = (slopes[:, None] * distances).ravel()
+            values = [torch.zeros_like(slopes), beside_values, depths[wrong], far, torch.zeros_like(contours[off, 0])]
             self.field = Patches(torch.cat(places), torch.cat(values))
 
     def _inward(self, points: np.ndarray) -> np.ndarray:
