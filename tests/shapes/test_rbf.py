@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sciml.shapes import Slices, slice_mesh
+from sciml.shapes import Contour, Slices, slice_mesh
 from sciml.shapes.methods import rbf
 from sciml.shapes.methods.patches import LEAF, Patches
 from tests.shapes.solids import generator, level, square, trimesh
@@ -79,3 +79,43 @@ def test_a_cone_is_met_obliquely():
     truth = places[:, :2].norm(dim=1) < 1 - places[:, 2]
     wrong = [((rbf(slices, 1500, refits)(places)[:, 0] < 0) != truth).double().mean().item() for refits in (0, 2)]
     assert wrong[1] <= wrong[0] < 0.02 and math.isfinite(wrong[1])
+
+
+@pytest.mark.parametrize("heights", [np.linspace(-0.8, 0.8, 5), np.linspace(-0.9, 0.9, 10)], ids=len)
+def test_a_dome_goes_on_beyond_the_last_plane(heights):
+    """A ball ends half-way between its last plane and the empty one after it."""
+    field = rbf(slice_mesh(trimesh.creation.icosphere(4), [level(z) for z in heights]), 3000)
+    height = torch.linspace(0.8, 1.2, 401, dtype=torch.float64)
+    axis = torch.stack([torch.zeros_like(height), torch.zeros_like(height), height], dim=1)
+    assert float(height[field(axis)[:, 0] > 0][0]) == pytest.approx(1, abs=0.03)
+
+
+def test_an_empty_plane_holds_where_a_dome_would_cross_it():
+    planes = [level(z, square(2, z)) for z in np.linspace(0, 1, 6)]
+    empty = level(1.05)
+    middle = torch.tensor([[0.0, 0.0, 1.05]], dtype=torch.float64)
+    assert rbf(Slices([*planes, empty]), 2000)(middle) > 0
+
+
+def test_a_flat_end_leaves_nothing_outside():
+    """What was cut off flat, like a wrist, is all inside the box that its cross-sections ask for."""
+    hand = trimesh.util.concatenate([trimesh.creation.box((1.2, 0.6, 2)), trimesh.creation.box((0.2, 0.2, 1))])
+    hand.vertices[8:] += (-0.5, 0.1, 1.4)
+    field = rbf(slice_mesh(hand, 20), 3000)
+    places = torch.from_numpy(np.random.default_rng(0).uniform([-1.5, -1, -1.5], [1.5, 1, 2.5], (20000, 3)))
+    outside = (places.abs() > torch.tensor([0.7, 0.4, 9.0])).any(1) | (places[:, 2] < -1.15) | (places[:, 2] > 2.05)
+    assert (field(places[outside])[:, 0] > 0).all()
+
+
+def test_contours_get_more_points_where_they_bend():
+    """A flower of twelve petals from few centres."""
+    angle = np.linspace(0, 2 * np.pi, 721)[:-1]
+    radius = 1 + 0.3 * np.cos(12 * angle)
+
+    def flower(z):
+        return Contour(np.stack([radius * np.cos(angle), radius * np.sin(angle), np.full_like(angle, z)], axis=1))
+
+    slices = Slices([level(z, flower(z)) for z in (0.0, 0.5, 1.0)])
+    points = torch.from_numpy(np.concatenate([plane.vertices for plane in slices.planes]))
+    before, after = (rbf(slices, 600, refits)(points).abs().quantile(0.9) for refits in (0, 2))
+    assert after < 0.5 * before

@@ -27,6 +27,7 @@ MARGIN = 0.25  # of the box of points that are known to be outside, in units of 
 SIDE = 16  # points of the lattice along each side of a plane
 FINER = 4  # times as many points of the contours as have centres are looked at after a fit
 ACCURACY = 0.001  # of a field on the contours, in the same units
+FURTHER = 3  # refits at most while a point is inside that is known to be outside
 LEAST = 0.1  # of the slopes: a plane that touches the solid has none
 
 
@@ -36,9 +37,9 @@ def rbf(slices: Slices, points: int = 12_000, refits: int = 2) -> Callable[[Tens
     It is zero on the contours, and beside them the distance within the plane; the plane may be oblique to the surface,
     where a distance in space rises more slowly. Every refit therefore scales those values by the slopes that make the
     last fit's gradient a unit vector, and adds points of the contours that this fit misses and points of the planes that
-    lie on its wrong side. Planes without a contour count everywhere in the first fit, so that it closes, and then only
-    where they are wrong, like the others: a dome that ends before them is continued better without. Parallel planes are
-    followed by such a one at either end.
+    lie on its wrong side. Planes without a contour and points around everything count in the first fit, so that it closes,
+    and then only where they are on the wrong side, too: a dome that ends before them is continued better without. Parallel
+    planes are followed by an empty one at either end.
 
     Args:
         points: about how many centres a label gets to begin with.
@@ -76,21 +77,26 @@ class _Column:
         on, normals, beside, distances, lattice, depths = (
             torch.from_numpy(np.concatenate(part)) for part in zip(*known, strict=True)
         )
+        # an empty plane, and points around the box, count everywhere at first
+        wrong = torch.cat([torch.full((len(part[4]),), not len(part[0])) for part in known])
         shell = np.array([c for c in product((-1, 0, 1), repeat=3) if any(c)]) * self.half * (1 + 2 * MARGIN)
-        around, far = torch.from_numpy(shell), torch.from_numpy(tree.query(shell)[0])
-        slopes = torch.ones(len(on), dtype=on.dtype)
-        wrong = torch.cat([torch.full((len(part[4]),), not len(part[0])) for part in known])  # all of an empty plane at first
+        lattice = torch.cat([lattice, torch.from_numpy(shell)])
+        depths = torch.cat([depths, torch.from_numpy(tree.query(shell)[0])])
+        wrong = torch.cat([wrong, wrong.new_ones(len(shell))])
+        outside, slopes = wrong.clone(), torch.ones(len(on), dtype=on.dtype)
         off = torch.zeros(len(contours), dtype=torch.bool)
-        for refit in range(refits + 1):
+        for refit in range(refits + 1 + FURTHER * bool(refits)):
             if refit:
+                missed = self.field(lattice) * depths < 0
+                if refit > refits and not (missed & outside).any():
+                    break
+                wrong = missed if refit == 1 else wrong | missed
                 across = (self.field(on + OFFSET * normals) - self.field(on - OFFSET * normals)) / (2 * OFFSET)
                 slopes = (slopes / torch.hypot(slopes, across)).clamp(min=LEAST)
                 off |= self.field(contours).abs() > ACCURACY
-                missed = self.field(lattice) * depths < 0
-                wrong = missed if refit == 1 else wrong | missed
-            places = [on, beside.reshape(-1, 3), lattice[wrong], around, contours[off]]
+            places = [on, beside.reshape(-1, 3), lattice[wrong], contours[off]]
             beside_values = (slopes[:, None] * distances).ravel()
-            values = [torch.zeros_like(slopes), beside_values, depths[wrong], far, torch.zeros_like(contours[off, 0])]
+            values = [torch.zeros_like(slopes), beside_values, depths[wrong], torch.zeros_like(contours[off, 0])]
             self.field = Patches(torch.cat(places), torch.cat(values))
 
     def _inward(self, points: np.ndarray) -> np.ndarray:
