@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from sciml.shapes import Contour, Slices, slice_mesh
+from sciml.shapes import Contour, Slices, reconstruct, slice_mesh
 from sciml.shapes.methods import rbf
 from sciml.shapes.methods.patches import LEAF, Patches
 from tests.shapes.solids import generator, level, square, trimesh
@@ -97,25 +98,27 @@ def test_an_empty_plane_holds_where_a_dome_would_cross_it():
     assert rbf(Slices([*planes, empty]), 2000)(middle) > 0
 
 
-def test_a_flat_end_leaves_nothing_outside():
-    """What was cut off flat, like a wrist, is all inside the box that its cross-sections ask for."""
-    hand = trimesh.util.concatenate([trimesh.creation.box((1.2, 0.6, 2)), trimesh.creation.box((0.2, 0.2, 1))])
-    hand.vertices[8:] += (-0.5, 0.1, 1.4)
-    field = rbf(slice_mesh(hand, 20), 3000)
-    places = torch.from_numpy(np.random.default_rng(0).uniform([-1.5, -1, -1.5], [1.5, 1, 2.5], (20000, 3)))
-    outside = (places.abs() > torch.tensor([0.7, 0.4, 9.0])).any(1) | (places[:, 2] < -1.15) | (places[:, 2] > 2.05)
-    assert (field(places[outside])[:, 0] > 0).all()
+@pytest.mark.parametrize("radius", [lambda z: 0.5, lambda z: 1 - 0.7 * z], ids=["cylinder", "frustum"])
+def test_a_flat_end_leaves_nothing_outside(radius):
+    """What was cut off flat, like a wrist, neither goes on beyond the next plane nor to the sides."""
+    heights = np.linspace(0, 1, 20)
+    slices = Slices([level(z, ring(z, radius(z))) for z in heights])
+    shape = reconstruct(slices, partial(rbf, points=1000))
+    places = np.random.default_rng(0).uniform(*shape.bounds, (20000, 3))
+    x, y, z = places.T
+    outside = (z < -1 / 19) | (z > 20 / 19) | (np.hypot(x, y) > radius(z.clip(0, 1)) + 0.1)
+    assert not shape.occupancy(places[outside]).any()
+
+
+def ring(z, radius, waves=0.0):
+    """A circle, or a flower of twelve petals."""
+    angle = np.linspace(0, 2 * np.pi, 721)[:-1]
+    radius = radius + waves * np.cos(12 * angle)
+    return Contour(np.stack([radius * np.cos(angle), radius * np.sin(angle), np.full_like(angle, z)], axis=1))
 
 
 def test_contours_get_more_points_where_they_bend():
-    """A flower of twelve petals from few centres."""
-    angle = np.linspace(0, 2 * np.pi, 721)[:-1]
-    radius = 1 + 0.3 * np.cos(12 * angle)
-
-    def flower(z):
-        return Contour(np.stack([radius * np.cos(angle), radius * np.sin(angle), np.full_like(angle, z)], axis=1))
-
-    slices = Slices([level(z, flower(z)) for z in (0.0, 0.5, 1.0)])
+    slices = Slices([level(z, ring(z, 1, 0.3)) for z in (0.0, 0.5, 1.0)])
     points = torch.from_numpy(np.concatenate([plane.vertices for plane in slices.planes]))
     before, after = (rbf(slices, 600, refits)(points).abs().quantile(0.9) for refits in (0, 2))
     assert after < 0.5 * before

@@ -67,6 +67,7 @@ class _Column:
         low, high = slices.label_bounds(label)
         self.centre, self.scale = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
         self.half = np.maximum((high - low) / 2, 0.1 * self.scale) / self.scale
+        self.between = self._between(slices, label)
         step = spacing(slices, label, points) / self.scale
         planes = [*slices.planes, *slices.ends]
         loops = [[self._inward(c.vertices) for c in plane.contours if c.label == label] for plane in planes]
@@ -133,7 +134,23 @@ class _Column:
 
     def __call__(self, points: Tensor) -> Tensor:
         places = ((points - torch.from_numpy(self.centre).to(points)) / self.scale).to(torch.float64)
-        return self.field(places).to(points) * self.scale
+        field = self.field(places).to(points) * self.scale
+        if self.between is None:
+            return field
+        normal, low, high = self.between
+        height = points @ torch.from_numpy(normal).to(points)
+        return torch.maximum(field, torch.maximum(low - height, height - high))
+
+    @staticmethod
+    def _between(slices: Slices, label: int) -> tuple[np.ndarray, float, float] | None:
+        """A normal and the heights of the last empty planes on either side of a label; None unless planes are parallel."""
+        if not slices.parallel:
+            return None
+        normal = slices.planes[0].normal
+        planes = [*slices.planes, *slices.ends]
+        heights = np.array([normal @ plane.normal * plane.offset for plane in planes])
+        taken = heights[[label in plane.labels for plane in planes]]
+        return normal, heights[heights < taken.min()].max(), heights[heights > taken.max()].min()
 
 
 def _beside(loop: np.ndarray, plane: Plane) -> tuple[np.ndarray, np.ndarray]:
