@@ -120,9 +120,7 @@ def tetrahedral_surface(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _simpler(values: np.ndarray, keep: np.ndarray) -> Iterator[Points]:
     """Sets of points without which, or with which, a solid has fewer handles, pieces or cavities."""
     inside = values < 0
-    face = np.ones_like(inside)
-    face[1:-1, 1:-1, 1:-1] = False
-    for sign, side, first in ((1, inside, np.zeros_like(inside)), (-1, ~inside, face)):
+    for sign, side, first in ((1, inside, np.zeros_like(inside)), (-1, ~inside, _faces(values.shape))):
         parts, count = _label(side)
         seeds = first.copy()
         for part in range(1, count + 1):
@@ -141,10 +139,15 @@ def _simpler(values: np.ndarray, keep: np.ndarray) -> Iterator[Points]:
 
 
 def _richer(values: np.ndarray, keep: np.ndarray) -> Iterator[Points]:
-    """Thin ways through the outside that join what is inside, and through the inside that join what is outside."""
+    """Thin ways through the outside that join what is inside, and through the inside that join what is outside.
+
+    Those through a saddle, down from it on all sides, whose ends are not joined within a few points anyway.
+    """
     strides = _strides(values.shape)
     for sign in (1, -1):
         field = (sign * values).ravel()
+        if sign > 0:
+            field[_faces(values.shape).ravel()] = np.inf  # no way goes along them
         saddles = np.nonzero((_pieces()[_lower(sign * values)] > 1).ravel() & (field > 0))[0]
         for saddle in saddles[np.argsort(field[saddles])][:TRIED]:
             ways = []
@@ -252,10 +255,18 @@ def _follows(step: Step, other: Step) -> bool:
 
 def _shifted(inside: np.ndarray) -> dict[Step, np.ndarray]:
     """The eight corners of every cell, by their place in it."""
+
     def part(step: Step) -> np.ndarray:
         return inside[tuple(slice(s, n - 1 + s) for s, n in zip(step, inside.shape, strict=True))]
 
     return {(i, j, k): part((i, j, k)) for i, j, k in product((0, 1), repeat=3)}
+
+
+def _faces(shape: Sequence[int]) -> np.ndarray:
+    """The points on the faces of the box."""
+    face = np.ones(shape, dtype=bool)
+    face[1:-1, 1:-1, 1:-1] = False
+    return face
 
 
 def _all(arrays: list[np.ndarray]) -> np.ndarray:
