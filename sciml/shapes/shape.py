@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Points = TypeVar("Points", np.ndarray, Tensor)
 
-RESOLUTIONS = (128, 256, 512)  # of a mesh, until
+RESOLUTIONS = (128, 256)  # of a mesh, until
 AGREEMENT = 0.995  # it has this IoU with the cross-sections
 
 
@@ -104,8 +104,8 @@ class Shape:
         field is evaluated only near the surface.
 
         Args:
-            resolution: cells along the longest side of the box in which the solids lie. By default 128, or 256 or 512 where
-                the surface, cut again at the planes, would else share less than 0.995 of its area with what was given.
+            resolution: cells along the longest side of the box in which the solids lie. By default 128, or 256 where the
+                surface, cut again at the planes, would else share less than 0.995 of its area with what was given.
             label: may be left out when there is only one.
             betti: numbers of pieces, handles and cavities that the solid is known to have; (1, 0, 0) stands for a ball,
                 (1, 1, 0) for a torus, (1, 0, 1) for a hollow ball. The field is then changed where this takes least. No

@@ -137,6 +137,7 @@ def run(part: str, shape: str, cut: str, method: str, seed: int, resolution: int
     spent = {"seconds": round(time.perf_counter() - began, 3), "processor": round(time.process_time() - processor, 3)}
     mesh = shape_found.mesh(resolution)
     found = {
+        "cells": mesh.metadata["resolution"],
         "iou": shapes.iou(mesh, truth),
         "slice_iou": shapes.slice_iou(mesh, slices),
         **shapes.surface_distances(mesh, truth),
