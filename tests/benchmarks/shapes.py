@@ -176,12 +176,12 @@ def _methods(runs: list[dict[str, Any]]) -> str:
         cells = column("iou", ".3f"), column("hausdorff", ".3f"), column("slice_iou", ".3f"), column("euler", "d")
         known = {run.get("euler_known", true) for run in found.values()}
         told = str(known.pop()) if len(known) == 1 else column("euler_known", "")
-        rows.append((shape, cut, *cells, told, true, column("seconds", ".0f")))
+        rows.append((shape, cut, *cells, told, true, column("processor", ".0f")))
     if not rows:
         return ""
     pairs = (CLASSICAL, "orex"), (PLAIN, "rbf"), ("rbf", "orex"), ("orex", "orex default")
     text = "".join(_gain(chosen, cases, *pair) for pair in pairs)
-    header = ("solid", "planes", "IoU", "Hausdorff", "on the planes", "Euler", "told", "true", "seconds")
+    header = ("solid", "planes", "IoU", "Hausdorff", "on the planes", "Euler", "told", "true", "processor seconds")
     return f"Columns of {len(METHODS)} are `{'` / `'.join(METHODS)}`.\n\n" + markdown(header, rows) + text
 
 

@@ -51,6 +51,15 @@ def test_a_mesh_is_cut_and_compared_with_itself(here, capsys):
     assert (here / "again" / "mesh.ply").read_bytes() == (here / "run" / "mesh.ply").read_bytes()
 
 
+def test_known_betti_numbers_are_kept_to(here):
+    write_csl(slice_mesh(torus(), 9), "ring.csl")
+    arguments = ["--method", "linear", "--resolution", "32", "--betti", "1", "0", "0", "--out", "cut"]
+    assert main(["reconstruct", "ring.csl", *arguments]) == 0
+    assert main(["reconstruct", "cut/config.toml", "--out", "again"]) == 0
+    found = [json.loads((here / run / "metrics.json").read_text()) for run in ("cut", "again")]
+    assert [(metrics["euler"], metrics["resolution"]) for metrics in found] == [(2, 32), (2, 32)]
+
+
 def test_the_viewer_needs_nothing_beside_it(here):
     write_csl(nested(2, 1), "shell.csl")
     assert main(["reconstruct", "shell.csl", "--method", "linear", "--resolution", "16"]) == 0
