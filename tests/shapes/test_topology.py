@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sciml import InputError
-from sciml.shapes import euler_characteristic, reconstruct, slice_iou, slice_mesh
+from sciml.shapes import euler_characteristic, reconstruct, slice_iou, slice_mesh, topology
 from sciml.shapes.topology import betti_numbers, tetrahedral_surface, with_betti_numbers
 from tests.shapes.solids import generator, shell, torus, torus_field, trimesh
 
@@ -80,6 +80,16 @@ def test_the_surface_has_the_topology_and_the_volume_of_the_solid(seed):
 def test_the_surface_of_a_ball():
     surface = trimesh.Trimesh(*tetrahedral_surface(ball(0, 1)), process=False)
     assert surface.volume * (AXIS[1] - AXIS[0]) ** 3 == pytest.approx(4 / 3 * np.pi, rel=0.01)
+
+
+@pytest.mark.parametrize("values", [ring(), np.abs(ball(0, 0.8)) - 0.3, random_field(0)], ids=["ring", "hollow", "tangle"])
+def test_a_front_from_one_point_fills_what_it_can_of_a_solid_as_a_ball(values):
+    inside = values < 0
+    seed = np.zeros_like(inside)
+    seed[np.unravel_index(values.argmin(), values.shape)] = True
+    passed = topology._advance(values, seed, inside)
+    assert betti_numbers(passed) == (1, 0, 0) and not (passed & ~inside).any()
+    assert passed.sum() > 0.85 * inside.sum()
 
 
 @pytest.mark.parametrize("betti", [(1, 0, 0), (1, 2, 0)])
