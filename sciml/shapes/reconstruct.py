@@ -81,7 +81,5 @@ def choose(slices: Slices, method: str) -> str:
 def _automatic(slices: Slices) -> str:
     if not slices.parallel:
         return "rbf"
-    normal = slices.planes[0].normal
-    heights = np.sort([normal @ plane.normal * plane.offset for plane in slices.planes])
-    between = float(np.median(np.diff(heights)))
+    between = float(np.median(np.diff(np.sort(slices.heights))))
     return "linear" if max(spacing(slices, label) for label in slices.labels) > between else "rbf"

@@ -131,13 +131,18 @@ class Slices:
         first = self.planes[0].normal
         return all(float(np.linalg.norm(np.cross(first, plane.normal))) < 1e-4 for plane in self.planes)
 
+    @property
+    def heights(self) -> np.ndarray:
+        """Where parallel planes lie along the normal of the first: (planes,)."""
+        normal = self.planes[0].normal
+        return np.array([normal @ plane.normal * plane.offset for plane in self.planes])
+
     @cached_property
     def ends(self) -> tuple[Plane, ...]:
         """Empty planes one distance beyond the first and the last of parallel planes; none for others."""
         if len(self) < 2 or not self.parallel:
             return ()
-        normal = self.planes[0].normal
-        heights = sorted(float(normal @ plane.normal * plane.offset) for plane in self.planes)
+        normal, heights = self.planes[0].normal, np.sort(self.heights).tolist()
         return Plane(normal, 2 * heights[0] - heights[1]), Plane(normal, 2 * heights[-1] - heights[-2])
 
     @property

@@ -42,7 +42,7 @@ Points = tuple[np.ndarray, ...]
 
 
 def betti_numbers(inside: np.ndarray) -> Betti:
-    """Pieces, handles and cavities of the solid of grid points (nx, ny, nz) that are ``inside``."""
+    """Pieces, handles and cavities of the solid of the grid points that are ``inside``, bool (nx, ny, nz)."""
     inside = np.pad(inside, 1)
     pieces, cavities = _label(inside)[1], _label(~inside)[1] - 1
     return pieces, pieces + cavities - _euler_characteristic(inside), cavities
@@ -104,10 +104,11 @@ def tetrahedral_surface(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         order = np.argsort(~inside, axis=1, kind="stable")  # those inside first
         corners = np.take_along_axis(corners, order, axis=1)
         mirrored = np.linalg.det(np.diff(tetrahedron[order], axis=1)) < 0
+        number = inside.sum(1)
         for count, triangles in _TRIANGLES.items():
             for triangle in triangles:
                 for chosen, ends in ((~mirrored, triangle), (mirrored, triangle[::-1])):
-                    edges.append(corners[(inside.sum(1) == count) & chosen][:, np.array(ends)])
+                    edges.append(corners[(number == count) & chosen][:, np.array(ends)])
     # an edge that is crossed by the numbers of its ends, the one inside first
     crossed, found = np.unique(np.concatenate(edges) @ np.array([flat.size, 1]), return_inverse=True)
     inner, outer = np.divmod(crossed, flat.size)
@@ -145,13 +146,14 @@ def _richer(values: np.ndarray, keep: np.ndarray) -> Iterator[Points]:
     """
     strides = _strides(values.shape)
     for sign in (1, -1):
-        field = (sign * values).ravel()
+        signed = (sign * values).astype(np.float64)
         if sign > 0:
-            field[_faces(values.shape).ravel()] = np.inf  # no way goes along them
-        saddles = np.nonzero((_pieces()[_lower(sign * values)] > 1).ravel() & (field > 0))[0]
+            signed[_faces(values.shape)] = np.inf  # no way goes along them
+        field, lower_of = signed.ravel(), _lower(signed).ravel()
+        saddles = np.nonzero((_pieces()[lower_of] > 1) & (field > 0))[0]
         for saddle in saddles[np.argsort(field[saddles])][:TRIED]:
             ways = []
-            below = sum(1 << bit for bit in range(14) if field[saddle + strides[bit]] < field[saddle])
+            below = int(lower_of[saddle])
             while below:  # from every side of the saddle down to the solid
                 part = int(_reached(below))
                 below &= ~part
@@ -165,7 +167,7 @@ def _richer(values: np.ndarray, keep: np.ndarray) -> Iterator[Points]:
                     way.append(lower)
                 ways.append(way)
             ends = np.array([way[-1] for way in ways])
-            if (field[ends] < 0).all() and _apart_around(sign * values < 0, int(saddle), ends):
+            if (field[ends] < 0).all() and _apart_around(signed < 0, int(saddle), ends):
                 changed = [int(saddle), *(place for way in ways for place in way[:-1])]
                 yield np.unravel_index(np.unique(changed), values.shape)
 

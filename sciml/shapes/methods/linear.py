@@ -27,7 +27,7 @@ def linear(slices: Slices) -> Callable[[Tensor], Tensor]:
     """
     normal = slices.planes[0].normal
     frame = Frame.across(normal, np.mean(slices.bounds, axis=0))
-    heights = np.array([normal @ plane.normal * plane.offset for plane in slices.planes])
+    heights = slices.heights
     order = np.argsort(heights)
     columns = [_Stack([slices.planes[k].ends(label, frame) for k in order], heights[order]) for label in slices.labels]
 

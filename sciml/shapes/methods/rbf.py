@@ -143,14 +143,12 @@ class _Column:
 
     @staticmethod
     def _between(slices: Slices, label: int) -> tuple[np.ndarray, float, float] | None:
-        """A normal and the heights of the last empty planes on either side of a label; None unless planes are parallel."""
+        """The normal of parallel planes and the heights of the empty ones next to a label; None for other planes."""
         if not slices.parallel:
             return None
-        normal = slices.planes[0].normal
-        planes = [*slices.planes, *slices.ends]
-        heights = np.array([normal @ plane.normal * plane.offset for plane in planes])
-        taken = heights[[label in plane.labels for plane in planes]]
-        return normal, heights[heights < taken.min()].max(), heights[heights > taken.max()].min()
+        heights = np.append(slices.heights, [plane.offset for plane in slices.ends])
+        taken = slices.heights[[label in plane.labels for plane in slices.planes]]
+        return slices.planes[0].normal, heights[heights < taken.min()].max(), heights[heights > taken.max()].min()
 
 
 def _beside(loop: np.ndarray, plane: Plane) -> tuple[np.ndarray, np.ndarray]:
