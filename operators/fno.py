@@ -13,21 +13,14 @@ from torch.nn import functional
 from operators.grids import check_fields, check_positive, lead_time, unit_coordinates
 from operators.weights import ComplexWeight, drawn_from
 from sciml.errors import InputError
-from sciml.nn.spectral import at_least_single, without_autocast
-
-
-def lowest(modes: Tensor, axis: int, count: int) -> Tensor:
-    """The ``count`` modes nearest to zero along ``axis``, which holds both signs in the order of ``torch.fft``."""
-    n, negative = modes.shape[axis], count // 2
-    return torch.cat([modes.narrow(axis, 0, count - negative), modes.narrow(axis, n - negative, negative)], axis)
-
-
-def widened(modes: Tensor, axis: int, n: int) -> Tensor:
-    """The inverse of :func:`lowest`: zeros between the two signs make ``n`` modes."""
-    count = modes.shape[axis]
-    zeros = modes.new_zeros(*modes.shape[:axis], n - count, *modes.shape[axis + 1 :])
-    positive, negative = modes.split([count - count // 2, count // 2], axis)
-    return torch.cat([positive, zeros, negative], axis)
+from sciml.nn.spectral import (
+    at_least_single,
+    from_half_modes,
+    from_modes,
+    lowest_half_modes,
+    lowest_modes,
+    without_autocast,
+)
 
 
 class SpectralConvolution(nn.Module):
@@ -46,19 +39,22 @@ class SpectralConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         last = x.ndim - 2
-        others = range(1, last)
+        half, others = min(x.shape[last] // 2 + 1, self.n_modes[-1]), range(1, last)
         with without_autocast(x):
-            modes = torch.fft.rfft(at_least_single(x), dim=last, norm="forward")
-            used = min(modes.shape[last], self.n_modes[-1])
-            modes, weight = modes.narrow(last, 0, used), self.weight().narrow(last - 1, 0, used)
+            modes, weight = lowest_half_modes(at_least_single(x), last, half), self.weight().narrow(last - 1, 0, half)
             for axis in others:
                 used = min(x.shape[axis], self.n_modes[axis - 1])
-                modes = lowest(torch.fft.fft(modes, dim=axis, norm="forward"), axis, used)
-                weight = lowest(weight, axis - 1, used)
+                modes, weight = lowest_modes(modes, axis, used), _of_lowest(weight, axis - 1, used)
             modes = torch.einsum("b...i,...io->b...o", modes, weight)
             for axis in others:
-                modes = torch.fft.ifft(widened(modes, axis, x.shape[axis]), dim=axis, norm="forward")
-            return torch.fft.irfft(modes, n=x.shape[last], dim=last, norm="forward")
+                modes = from_modes(modes, axis, x.shape[axis])
+            return from_half_modes(modes, last, x.shape[last])
+
+
+def _of_lowest(weight: Tensor, axis: int, count: int) -> Tensor:
+    """The weights of the ``count`` modes nearest to zero along ``axis``."""
+    n, negative = weight.shape[axis], count // 2
+    return torch.cat([weight.narrow(axis, 0, count - negative), weight.narrow(axis, n - negative, negative)], axis)
 
 
 class FNOBlock(nn.Module):

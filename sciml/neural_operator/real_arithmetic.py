@@ -48,7 +48,7 @@ class Complex:
             return Complex(*(torch.cat(part, *args[1:], **options) for part in parts))
         if function is torch.einsum:
             return _product(lambda a, b: torch.einsum(args[0], a, b), *args[1:])
-        if function in (torch.matmul, torch.mul, nn.functional.linear):
+        if function in (torch.matmul, torch.bmm, torch.mul, nn.functional.linear):
             return _product(function, *args, **options)
         raise NotImplementedError(f"{function.__name__} of complex numbers")
 

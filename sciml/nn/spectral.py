@@ -1,4 +1,4 @@
-"""Fourier analysis of grid fields: wave numbers, radial bands, resampling.
+"""Fourier analysis of grid fields: wave numbers, radial bands, lowest modes, resampling.
 
 A half plane is what ``torch.fft.rfft2`` returns for a grid of ``rows`` x ``columns``: wave numbers of either sign along
 the rows, from zero to the Nyquist frequency along the columns.
@@ -6,6 +6,7 @@ the rows, from zero to the Nyquist frequency along the columns.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -77,3 +78,55 @@ def fourier_resample(x: Tensor, shape: Sequence[int]) -> Tensor:
                 spectrum = spectrum * scale.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
             resampled = torch.fft.irfft(spectrum, n=n, dim=axis, norm="forward")
     return resampled.to(x.dtype)
+
+
+# The modes nearest to zero along an axis, by products with matrices: of few modes cheaper than all modes by a fast
+# transform, and in the order of memory. Fields are (B, ..., C), the axis between; factors are those of norm="forward".
+def lowest_half_modes(x: Tensor, axis: int, count: int) -> Tensor:
+    """The modes of a real field with wave numbers 0 to ``count`` - 1 along ``axis``."""
+    n = x.shape[axis]
+    cos, sin = _waves(torch.arange(count, device=x.device), n, x)
+    modes = _along(torch.cat([cos, -sin]) / n, x, axis).unflatten(axis, (2, count))
+    return torch.view_as_complex(modes.movedim(axis, -1).contiguous())
+
+
+def from_half_modes(modes: Tensor, axis: int, n: int) -> Tensor:
+    """The real field on ``n`` points along ``axis`` with the modes of ``lowest_half_modes`` and their conjugates."""
+    pairs, count = torch.view_as_real(modes), modes.shape[axis]
+    wavenumbers = torch.arange(count, device=pairs.device)
+    cos, sin = _waves(wavenumbers, n, pairs)
+    twice = torch.where(2 * wavenumbers % n == 0, 1, 2)[:, None]  # all but these are one of two
+    return _along(torch.cat([twice * cos, -twice * sin]).T, pairs.movedim(-1, axis).flatten(axis, axis + 1), axis)
+
+
+def lowest_modes(x: Tensor, axis: int, count: int) -> Tensor:
+    """The modes of a complex field with the ``signed_wavenumbers`` along ``axis``."""
+    n = x.shape[axis]
+    cos, sin = _waves(signed_wavenumbers(count, x.real.device), n, x.real)
+    return _along(torch.view_as_complex(torch.stack([cos, -sin], -1) / n), x, axis)
+
+
+def from_modes(modes: Tensor, axis: int, n: int) -> Tensor:
+    """The complex field on ``n`` points along ``axis`` with the modes of ``lowest_modes``."""
+    cos, sin = _waves(signed_wavenumbers(modes.shape[axis], modes.real.device), n, modes.real)
+    return _along(torch.view_as_complex(torch.stack([cos.T, sin.T], -1).contiguous()), modes, axis)
+
+
+def signed_wavenumbers(count: int, device: torch.device) -> Tensor:
+    """The ``count`` wave numbers nearest to zero, in the order of torch.fft, the odd one of an even count negative."""
+    negative = count // 2
+    return torch.cat([torch.arange(count - negative, device=device), torch.arange(-negative, 0, device=device)])
+
+
+def _waves(wavenumbers: Tensor, n: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """cos and sin of 2 pi k j / n, (wave numbers, n)."""
+    turns = wavenumbers[:, None] * torch.arange(n, device=like.device) % n  # whole numbers, so that nothing is rounded
+    angle = 2 * math.pi / n * turns.double()
+    return angle.cos().to(like.dtype), angle.sin().to(like.dtype)
+
+
+def _along(matrix: Tensor, x: Tensor, axis: int) -> Tensor:
+    """``matrix`` (m, n) times a field with n entries along ``axis``."""
+    columns = x.flatten(0, axis - 1).flatten(2)
+    product = torch.bmm(matrix.expand(columns.shape[0], -1, -1), columns)
+    return product.unflatten(2, x.shape[axis + 1 :]).unflatten(0, x.shape[:axis])

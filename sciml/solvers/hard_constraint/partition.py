@@ -74,9 +74,9 @@ class Partition:
 
     def stitch(self, bases: Tensor, coefficients: Tensor) -> Tensor:
         """The field (B, G) that is ``coefficients`` (B, K, N) times ``bases`` (B, N, G), each expert on its own points."""
-        own = self.own.to(bases.device)
-        pieces = torch.einsum("bnkg,bkn->bkg", bases[:, :, own], coefficients)
-        return pieces.flatten(1)[:, own.flatten().argsort()]
+        split = [size for n, count in zip(self.grid.shape, self.parts, strict=True) for size in (count, n // count)]
+        weights = coefficients.mT.reshape(*bases.shape[:2], *(size for count in self.parts for size in (count, 1)))
+        return (bases.unflatten(2, split) * weights).sum(1).flatten(1)
 
     def _boxes(self, overlap: int) -> list[Tensor]:
         number = torch.arange(self.grid.size).reshape(self.grid.shape)
