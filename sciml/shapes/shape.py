@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Points = TypeVar("Points", np.ndarray, Tensor)
+Betti = Sequence[int] | Literal["simplest"] | None
 
 RESOLUTIONS = (128, 256)  # of a mesh, until
 AGREEMENT = 0.995  # it has this IoU with the cross-sections
@@ -96,7 +97,7 @@ class Shape:
         return xr.Dataset(fields, dict(zip(names, axes, strict=True)), {"units": self.slices.units or ""})
 
     def mesh(
-        self, resolution: int | None = None, label: int | str | None = None, betti: Sequence[int] | None = None
+        self, resolution: int | None = None, label: int | str | None = None, betti: Betti = None
     ) -> trimesh.Trimesh:
         """The closed surface of ``label``, which faces outward.
 
@@ -109,7 +110,9 @@ class Shape:
             label: may be left out when there is only one.
             betti: numbers of pieces, handles and cavities that the solid is known to have; (1, 0, 0) stands for a ball,
                 (1, 1, 0) for a torus, (1, 0, 1) for a hollow ball. The field is then changed where this takes least. No
-                piece with a contour is dropped.
+                piece with a contour is dropped. "simplest" stands for as few as changes at points lead to that are
+                nearer to the surface than to a plane, whose side the planes do not tell: bridges between them are cut,
+                small holes closed, and pieces joined that nearly touch.
 
         Raises:
             InputError: no such label, a resolution below 8, no solid at all, or none with such Betti numbers.
@@ -120,19 +123,26 @@ class Shape:
             return self._agreeing(number, betti)
         if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 8:
             raise InputError(f"resolution must be a whole number of at least 8 cells, got {resolution!r}")
-        if betti is not None and not (len(betti) == 3 and betti[0] >= 1 and min(betti) >= 0):
-            raise InputError(f"betti must be numbers of pieces, handles and cavities, such as (1, 0, 0), got {betti!r}")
+        if isinstance(betti, str) or betti is None:
+            numbers_fit = betti in ("simplest", None)
+        else:
+            numbers_fit = len(betti) == 3 and betti[0] >= 1 and min(betti) >= 0
+        if not numbers_fit:
+            raise InputError(
+                f"betti must be numbers of pieces, handles and cavities, such as (1, 0, 0), or 'simplest', got {betti!r}"
+            )
         seeds = np.concatenate([c.vertices for plane in self.slices.planes for c in plane.contours if c.label == number])
 
         def field(points: np.ndarray) -> np.ndarray:
             return self.field(points, number)
 
-        vertices, faces, _ = extract(field, *self.bounds, resolution, seeds, betti)
+        topology = self.slices.distances if isinstance(betti, str) else betti
+        vertices, faces, _ = extract(field, *self.bounds, resolution, seeds, topology)
         if not len(faces):
             raise InputError(f"{self.slices.names[number]} encloses nothing at resolution {resolution}; raise it")
         return trimesh.Trimesh(vertices, faces, process=False, metadata={"resolution": resolution})
 
-    def _agreeing(self, label: int, betti: Sequence[int] | None) -> trimesh.Trimesh:
+    def _agreeing(self, label: int, betti: Betti) -> trimesh.Trimesh:
         """The mesh at the first resolution at which it agrees with the cross-sections, or at the last."""
         for resolution in RESOLUTIONS:
             mesh = self.mesh(resolution, label, betti)

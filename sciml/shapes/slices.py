@@ -145,6 +145,11 @@ class Slices:
         normal, heights = self.planes[0].normal, np.sort(self.heights).tolist()
         return Plane(normal, 2 * heights[0] - heights[1]), Plane(normal, 2 * heights[-1] - heights[-2])
 
+    def distances(self, points: np.ndarray) -> np.ndarray:
+        """From points (N, 3) to the nearest plane (N,)."""
+        normals, offsets = (np.stack([getattr(p, name) for p in self.planes]) for name in ("normal", "offset"))
+        return np.abs(points @ normals.T - offsets).min(1)
+
     @property
     def digest(self) -> str:
         """A short text that tells cross-sections apart."""

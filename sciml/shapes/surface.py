@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from sciml.shapes.optional import require
-from sciml.shapes.topology import tetrahedral_surface, with_betti_numbers
+from sciml.shapes.topology import Points, simplest, slope, tetrahedral_surface, with_betti_numbers
 
 LEVELS = 3  # grids, each twice as fine as the one before
 
@@ -18,7 +18,7 @@ def extract(
     high: np.ndarray,
     resolution: int,
     seeds: np.ndarray,
-    betti: Sequence[int] | None = None,
+    betti: Sequence[int] | Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Marching cubes on a grid of ``resolution`` cubic cells along the longest side of a box.
 
@@ -29,8 +29,9 @@ def extract(
         field: negative inside, (N, 3) -> (N,). On the box's faces it is taken to be positive, so that a solid that
             reaches them ends there.
         seeds: points near the surface (n, 3).
-        betti: numbers of pieces, handles and cavities of the solid, which the field is changed to have; no piece with a
-            seed is dropped. None takes it as it is.
+        betti: numbers of pieces, handles and cavities of the solid, which the field is changed to have; or, for as few as
+            may be, how far points (N, 3) are from where it is known, (N,): it is changed only where it is not as far from
+            the surface. No piece with a seed is dropped. None takes it as it is.
 
     Returns:
         Vertices (V, 3), faces (F, 3) that face outward, and the number of points evaluated. No vertices when the field
@@ -73,7 +74,17 @@ def extract(
     else:
         held = np.zeros(np.array(values.shape) - 1, dtype=bool)
         held[tuple(cells.T)] = True
-        vertices, faces = tetrahedral_surface(with_betti_numbers(values, betti, _corners(held)))
+        if callable(betti):
+            away, unit = betti, slope(values)
+
+            def undecided(points: Points) -> bool:
+                distances = away(low + np.stack(points, axis=1) * step) / step
+                return bool((np.abs(values[points]) / unit - distances).max() <= 0.5)  # half a cell for the grid
+
+            changed = simplest(values, _corners(held), undecided)
+        else:
+            changed = with_betti_numbers(values, betti, _corners(held))
+        vertices, faces = tetrahedral_surface(changed)
     vertices, faces = low + vertices.astype(np.float64) * step, faces.astype(np.int64)
     a, b, c = (vertices[faces[:, i]] - low for i in range(3))
     if np.einsum("ij,ij->", a, np.cross(b, c)) < 0:

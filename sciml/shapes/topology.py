@@ -11,7 +11,7 @@ cortical reconstruction using implicit surface evolution, NeuroImage 23 (2004).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import permutations, product
 from typing import Any
@@ -63,31 +63,50 @@ def with_betti_numbers(values: np.ndarray, betti: Sequence[int], keep: np.ndarra
     """
     pieces, handles, cavities = betti
     found, wanted = betti_numbers(values < 0), (pieces, handles, cavities)
+
+    def away(betti: Betti) -> int:
+        return sum(abs(a - b) for a, b in zip(betti, wanted, strict=True))
+
     while found != wanted:
         before = found
         for changes in (_simpler, _richer):
             if found != wanted:
-                values, found = _approach(values, found, wanted, changes(values, keep))
+                values, found = _approach(values, found, away, changes(values, keep))
         if found == before:
             raise InputError(f"betti={wanted}: the solid has {found}, and no small change leads there; leave betti out")
     return values
 
 
-def _approach(values: np.ndarray, found: Betti, wanted: Betti, changes: Iterator[Points]) -> tuple[np.ndarray, Betti]:
-    """With those changes of sign, in the order of what they take, that bring the Betti numbers closer."""
+def simplest(values: np.ndarray, keep: np.ndarray, undecided: Callable[[Points], bool]) -> np.ndarray:
+    """A field on a grid with as few handles, cavities and pieces as changes of sign at ``undecided`` points lead to.
+
+    Otherwise as ``with_betti_numbers``.
+    """
+    found, before = betti_numbers(values < 0), None
+    while found != before:
+        before = found
+        changes = (points for points in _simpler(values, keep) if undecided(points))
+        values, found = _approach(values, found, lambda betti: sum(betti) - 1, changes)
+    return values
+
+
+def _approach(
+    values: np.ndarray, found: Betti, away: Callable[[Betti], int], changes: Iterable[Points]
+) -> tuple[np.ndarray, Betti]:
+    """With those changes of sign, in the order of what they take, after which the Betti numbers are less far ``away``."""
     inside = values < 0
     for change in sorted(changes, key=lambda points: float(np.abs(values[points]).sum())):
         box = tuple(slice(int(axis.min()) - 1, int(axis.max()) + 2) for axis in change)
         characteristic = _euler_characteristic(inside[box])
         inside[change] ^= True
         changed = betti_numbers(inside) if _euler_characteristic(inside[box]) != characteristic else found
-        if _apart(changed, wanted) < _apart(found, wanted):
+        if away(changed) < away(found):
             found = changed
         else:
             inside[change] ^= True
-        if found == wanted:
+        if not away(found):
             break
-    size = _typical(values)
+    size = slope(values) / 2
     return np.where(inside == (values < 0), values, np.where(inside, -size, size)), found
 
 
@@ -323,11 +342,7 @@ def _parity(shape: Sequence[int]) -> np.ndarray:
     return (4 * x[:, None, None] + 2 * y[:, None] + z).astype(np.int8).ravel()
 
 
-def _typical(values: np.ndarray) -> float:
-    """Half the typical change from one point to the next across the surface."""
+def slope(values: np.ndarray) -> float:
+    """The typical change from one point to the next across the surface."""
     changes = [np.diff(values, axis=axis)[np.diff(values < 0, axis=axis)] for axis in range(3)]
-    return float(np.median(np.abs(np.concatenate(changes)))) / 2
-
-
-def _apart(one: Sequence[int], other: Sequence[int]) -> int:
-    return sum(abs(a - b) for a, b in zip(one, other, strict=True))
+    return float(np.median(np.abs(np.concatenate(changes))))

@@ -58,6 +58,11 @@ def test_known_betti_numbers_are_kept_to(here):
     assert main(["reconstruct", "cut/config.toml", "--out", "again"]) == 0
     found = [json.loads((here / run / "metrics.json").read_text()) for run in ("cut", "again")]
     assert [(metrics["euler"], metrics["resolution"]) for metrics in found] == [(2, 32), (2, 32)]
+    assert main(["reconstruct", "cut/config.toml", "--simplest", "--out", "open"]) == 0
+    assert main(["reconstruct", "open/config.toml", "--out", "open again"]) == 0
+    found = [json.loads((here / run / "metrics.json").read_text())["euler"] for run in ("open", "open again")]
+    assert found == [0, 0]  # every plane shows the hole
+    assert main(["reconstruct", "ring.csl", *arguments, "--simplest"]) == 2
 
 
 def test_the_viewer_needs_nothing_beside_it(here):

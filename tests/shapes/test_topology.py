@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from sciml import InputError
-from sciml.shapes import euler_characteristic, reconstruct, slice_iou, slice_mesh, topology
-from sciml.shapes.topology import betti_numbers, tetrahedral_surface, with_betti_numbers
+from sciml.shapes import Shape, euler_characteristic, reconstruct, slice_iou, slice_mesh, topology
+from sciml.shapes.topology import betti_numbers, simplest, tetrahedral_surface, with_betti_numbers
 from tests.shapes.solids import generator, shell, torus, torus_field, trimesh
 
 AXIS = np.linspace(-1.6, 1.6, 41)
@@ -141,13 +142,43 @@ def test_what_cannot_be_reached_is_said():
         with_betti_numbers(ball(0, 1), (3, 0, 0), NOTHING)
 
 
+def test_the_simplest_solid_changes_only_what_is_undecided():
+    values = dumbbell(bar(0.3, 0.2), bar(-0.3, 0.1))
+    assert betti_numbers(simplest(values, NOTHING, lambda points: True) < 0) == (1, 0, 0)
+    thinner = simplest(values, NOTHING, lambda points: bool((PLACES[points][:, 1] < 0).all()))
+    assert betti_numbers(thinner < 0) == (1, 0, 0) and PLACES[(thinner < 0) != (values < 0)][:, 1].max() < 0
+    assert np.array_equal(simplest(values, NOTHING, lambda points: bool((PLACES[points][:, 1] > 0).all())), values)
+
+
+def test_the_simplest_solid_is_one_piece_without_cavities():
+    assert betti_numbers(simplest(dumbbell(), NOTHING, lambda points: True) < 0) == (1, 0, 0)
+    assert betti_numbers(simplest(np.abs(ball(0, 0.5)) - 0.4, NOTHING, lambda points: True) < 0) == (1, 0, 0)
+
+
+def test_handles_that_planes_do_not_show_are_not_in_the_simplest_mesh():
+    """Two rods along z, joined by two thick bars where a plane is, and by a thin one between two planes."""
+    rods = [trimesh.creation.box((0.4, 0.4, 2.4), trimesh.transformations.translation_matrix((x, 0, 0))) for x in (-0.5, 0.5)]
+    slices = slice_mesh(trimesh.util.concatenate(rods), 7)
+    heights = np.sort(slices.heights)
+    bars = [(heights[3], 0.15), (heights[5], 0.15), (heights[:2].mean(), 0.06)]  # height and half width
+
+    def fields(points):
+        x, y, z = points.double().abs().T
+        rod = torch.maximum(torch.maximum((x - 0.5).abs(), y) - 0.2, z - 1.2)
+        bars_ = [torch.maximum(torch.maximum((points[:, 2] - at).abs(), y) - half, x - 0.5) for at, half in bars]
+        return torch.stack([rod, *bars_]).amin(0)[:, None]
+
+    shape = Shape(slices, "rods", fields)
+    assert [euler_characteristic(shape.mesh(64, betti=betti)) for betti in (None, "simplest", (1, 0, 0))] == [-2, 0, 2]
+
+
 def test_a_mesh_with_the_handles_that_are_known():
     """Planes that miss the hole of a ring between them."""
     shape = reconstruct(slice_mesh(torus(), 5, (1, 0, 0)), "linear")
     assert [euler_characteristic(shape.mesh(48, betti=betti)) for betti in ((1, 1, 0), (1, 0, 0))] == [0, 2]
     hollow = reconstruct(slice_mesh(shell(), 9), "rbf", points=1000)
     assert euler_characteristic(hollow.mesh(48, betti=(1, 0, 1))) == 4
-    for betti in ((1, 0), (0, 0, 0), (1, -1, 0)):
+    for betti in ((1, 0), (0, 0, 0), (1, -1, 0), "simple"):
         with pytest.raises(InputError, match="betti must be numbers of pieces, handles and cavities"):
             shape.mesh(48, betti=betti)
 

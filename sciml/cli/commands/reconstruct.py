@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from sciml.shapes import Shape, Slices
+    from sciml.shapes.shape import Betti
 
 PLANES, METHOD, PRESET, SEED = 15, "auto", "fast", 0
 GRID = 64  # points along each side of the box in solution.nc, at most
@@ -47,6 +48,10 @@ def command(
             metavar="PIECES HANDLES CAVITIES", help="What the solid is known to have, such as 1 0 0 for a ball; kept to."
         ),
     ] = None,
+    simplest: Annotated[
+        bool,
+        typer.Option("--simplest", help="As few pieces, handles and cavities as the planes leave open."),
+    ] = False,
     seconds: Annotated[float | None, typer.Option(help="Budget of the training; rbf and linear need none.")] = None,
     seed: Annotated[int | None, typer.Option(help=f"Seed of everything random; {SEED} by default.")] = None,
     device: Annotated[str | None, typer.Option(help="Where to train, such as cpu or cuda:1.")] = None,
@@ -65,9 +70,13 @@ def command(
     if file.suffix == ".toml":
         given = {
             "planes": planes, "method": method, "preset": preset, "reference": reference, "resolution": resolution,
-            "betti": betti, "seconds": seconds, "seed": seed, "device": device, "out": out, "resume": resume,
+            "seconds": seconds, "seed": seed, "device": device, "out": out, "resume": resume,
         }  # fmt: skip
-        return command(**(_recorded(file) | {name: value for name, value in given.items() if value is not None}))
+        recorded = _recorded(file) | {name: value for name, value in given.items() if value is not None}
+        return command(**(recorded | ({"betti": betti, "simplest": simplest} if betti or simplest else {})))
+    if betti and simplest:
+        raise InputError("give --betti or --simplest, not both")
+    topology: Betti = "simplest" if simplest else betti
     method, seed = method or METHOD, SEED if seed is None else seed
     if seconds is not None and not seconds > 0:
         raise InputError(f"seconds must be a positive number, got {seconds}")
@@ -92,6 +101,7 @@ def command(
         "surface": {
             "resolution": resolution,
             "betti": None if betti is None else list(betti),
+            "simplest": simplest,
             "reference": None if reference is None else str(reference.resolve()),
         },
     }
@@ -107,7 +117,7 @@ def command(
         meshes = {}
         for name in slices.names.values():
             status.update(f"surface of {name}")
-            meshes[name] = shape.mesh(resolution, name, betti)
+            meshes[name] = shape.mesh(resolution, name, topology)
         spent = time.perf_counter() - begun
         status.update("metrics, picture and viewer")
         metrics: dict[str, Any] = {
@@ -164,6 +174,7 @@ def _recorded(path: Path) -> dict[str, Any]:
         "reference": None if reference is None else Path(reference),
         "resolution": surface.get("resolution"),
         "betti": None if surface.get("betti") is None else tuple(surface["betti"]),
+        "simplest": surface.get("simplest", False),
         "seconds": run.get("seconds"),
         "seed": run["seed"],
     }
