@@ -80,8 +80,8 @@ def fourier_resample(x: Tensor, shape: Sequence[int]) -> Tensor:
     return resampled.to(x.dtype)
 
 
-# The modes nearest to zero along an axis, by products with matrices: of few modes cheaper than all modes by a fast
-# transform, and in the order of memory. Fields are (B, ..., C), the axis between; factors are those of norm="forward".
+# The modes nearest to zero along an axis, by products with matrices: a few of them cost less than all by a fast transform,
+# and the results lie in memory as the fields do. Fields are (B, ..., C), the axis between; factors are those of norm="forward".
 def lowest_half_modes(x: Tensor, axis: int, count: int) -> Tensor:
     """The modes of a real field with wave numbers 0 to ``count`` - 1 along ``axis``."""
     n = x.shape[axis]
@@ -113,16 +113,16 @@ def from_modes(modes: Tensor, axis: int, n: int) -> Tensor:
 
 
 def signed_wavenumbers(count: int, device: torch.device) -> Tensor:
-    """The ``count`` wave numbers nearest to zero, in the order of torch.fft, the odd one of an even count negative."""
+    """The ``count`` wave numbers nearest to zero, in the order of torch.fft; of an even count one more is negative."""
     negative = count // 2
     return torch.cat([torch.arange(count - negative, device=device), torch.arange(-negative, 0, device=device)])
 
 
 def _waves(wavenumbers: Tensor, n: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """cos and sin of 2 pi k j / n, (wave numbers, n)."""
-    turns = wavenumbers[:, None] * torch.arange(n, device=like.device) % n  # whole numbers, so that nothing is rounded
-    angle = 2 * math.pi / n * turns.double()
-    return angle.cos().to(like.dtype), angle.sin().to(like.dtype)
+    turns = wavenumbers[:, None] * torch.arange(n, device=like.device) % n  # whole numbers: large angles lose digits
+    angle = 2 * math.pi / n * turns.to(like.dtype)
+    return angle.cos(), angle.sin()
 
 
 def _along(matrix: Tensor, x: Tensor, axis: int) -> Tensor:

@@ -123,20 +123,18 @@ class Shape:
             return self._agreeing(number, betti)
         if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 8:
             raise InputError(f"resolution must be a whole number of at least 8 cells, got {resolution!r}")
-        if isinstance(betti, str) or betti is None:
-            numbers_fit = betti in ("simplest", None)
-        else:
-            numbers_fit = len(betti) == 3 and betti[0] >= 1 and min(betti) >= 0
-        if not numbers_fit:
-            raise InputError(
-                f"betti must be numbers of pieces, handles and cavities, such as (1, 0, 0), or 'simplest', got {betti!r}"
-            )
+        _check_betti(betti)
         seeds = np.concatenate([c.vertices for plane in self.slices.planes for c in plane.contours if c.label == number])
 
         def field(points: np.ndarray) -> np.ndarray:
             return self.field(points, number)
 
-        topology = self.slices.distances if isinstance(betti, str) else betti
+        def unknown(points: np.ndarray) -> np.ndarray:
+            """How far points (N, 3) are from any plane; -inf within other solids."""
+            taken = [self.occupancy(points, other) for other in self.slices.labels if other != number]
+            return np.where(np.any(taken, axis=0), -np.inf, self.slices.distances(points))
+
+        topology = unknown if isinstance(betti, str) else betti
         vertices, faces, _ = extract(field, *self.bounds, resolution, seeds, topology)
         if not len(faces):
             raise InputError(f"{self.slices.names[number]} encloses nothing at resolution {resolution}; raise it")
@@ -149,3 +147,14 @@ class Shape:
             if slice_iou(mesh, self.slices, label) >= AGREEMENT:
                 break
         return mesh
+
+
+def _check_betti(betti: Betti) -> None:
+    if isinstance(betti, str) or betti is None:
+        fits = betti in ("simplest", None)
+    else:
+        fits = len(betti) == 3 and betti[0] >= 1 and min(betti) >= 0
+    if not fits:
+        raise InputError(
+            f"betti must be numbers of pieces, handles and cavities, such as (1, 0, 0), or 'simplest', got {betti!r}"
+        )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import permutations, product
+from itertools import chain, permutations, product
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,8 @@ def simplest(values: np.ndarray, keep: np.ndarray, undecided: Callable[[Points],
     found, before = betti_numbers(values < 0), None
     while found != before:
         before = found
-        changes = (points for points in _simpler(values, keep) if undecided(points))
+        ways = _richer(values, keep) if found[0] + found[2] > 1 else ()  # they can join pieces, and open cavities
+        changes = (points for points in chain(_simpler(values, keep), ways) if undecided(points))
         values, found = _approach(values, found, lambda betti: sum(betti) - 1, changes)
     return values
 

@@ -41,6 +41,7 @@ TIMED_CASES = (("HC", 1), ("MoE", 1), ("HC", 2), ("MoE", 2))
 """Method and number of processes, which share the instances of a batch."""
 POINTS = (100, 1000, 10_000)
 """Points of the equations at which they are."""
+REPEATS = 3
 TEST_SEED = 20_000
 # The first instants, which no grid resolves, weigh little.
 _SORPTION_WEIGHTS = {"diffusion_sorption": lambda t: 1e6 * t / 500}
@@ -110,16 +111,20 @@ def step_time(method: str, points: int) -> float:
 
 
 def step_times() -> list[dict[str, Any]]:
-    """``step_time`` of the methods with a constraint, in processes of their own."""
+    """Medians of ``step_time`` of the methods with a constraint, in processes of their own, all cases in turn."""
     found = []
     for points in POINTS:
-        for method, processes in TIMED_CASES:
-            command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-            command += ["-m", f"tests.benchmarks.{NAME}", "--time", method, str(points)]
-            environment = os.environ | {"OMP_NUM_THREADS": "1"}
-            done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        times: dict[tuple[str, int], list[float]] = {case: [] for case in TIMED_CASES}
+        for _ in range(REPEATS):
+            for method, processes in TIMED_CASES:
+                command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+                command += ["-m", f"tests.benchmarks.{NAME}", "--time", method, str(points)]
+                environment = os.environ | {"OMP_NUM_THREADS": "1"}
+                done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+                times[method, processes].append(float(done.stdout))
+        for (method, processes), seconds in times.items():
             case = {"problem": "step time", "method": method, "points": points, "processes": processes}
-            found.append(case | {"step_seconds": float(done.stdout)})
+            found.append(case | {"step_seconds": statistics.median(seconds), "all": [round(s, 4) for s in seconds]})
             print(found[-1], flush=True)
     return found
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sciml import InputError
-from sciml.shapes import Shape, euler_characteristic, reconstruct, slice_iou, slice_mesh, topology
+from sciml.shapes import Contour, Plane, Shape, Slices, euler_characteristic, reconstruct, slice_iou, slice_mesh, topology
 from sciml.shapes.topology import betti_numbers, simplest, tetrahedral_surface, with_betti_numbers
 from tests.shapes.solids import generator, shell, torus, torus_field, trimesh
 
@@ -170,6 +170,27 @@ def test_handles_that_planes_do_not_show_are_not_in_the_simplest_mesh():
 
     shape = Shape(slices, "rods", fields)
     assert [euler_characteristic(shape.mesh(64, betti=betti)) for betti in (None, "simplest", (1, 0, 0))] == [-2, 0, 2]
+
+
+def test_the_simplest_solid_stays_out_of_others():
+    """Two boxes that come near between planes, alone and with a sheet of another label between them."""
+    boxes = [trimesh.creation.box((0.8, 1, 2), trimesh.transformations.translation_matrix((x, 0, 0))) for x in (-0.55, 0.55)]
+    alone = slice_mesh(trimesh.util.concatenate(boxes), 5)
+    sheet = slice_mesh(trimesh.creation.box((0.09, 1, 2)), alone.planes)
+    planes = [
+        Plane(p.normal, p.offset, (*p.contours, *(Contour(c.vertices, 2) for c in q.contours)))
+        for p, q in zip(alone.planes, sheet.planes, strict=True)
+    ]
+
+    def fields(points):
+        x, y, z = points.double().abs().T
+        gap = 0.11 + 0.04 * torch.cos(5 * torch.pi * z)  # widest where the planes are
+        around = torch.maximum(y - 0.5, z - 1.0)
+        return torch.stack([torch.maximum(torch.maximum(gap - x, x - 0.95), around), torch.maximum(x - 0.045, around)], dim=1)
+
+    for slices, euler in ((alone, 2), (Slices(planes), 4)):
+        shape = Shape(slices, "boxes", lambda points, slices=slices: fields(points)[:, : len(slices.labels)])
+        assert euler_characteristic(shape.mesh(64, 1, "simplest")) == euler
 
 
 def test_a_mesh_with_the_handles_that_are_known():
