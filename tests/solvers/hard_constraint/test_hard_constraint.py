@@ -11,6 +11,7 @@ from problems import DiffusionSorption, Heat, NavierStokesVorticity
 from sciml import MLP, HardConstraintMoE, InputError, Pointwise, SoftConstraint
 from sciml.solvers.hard_constraint.grid import Grid
 from sciml.solvers.hard_constraint.layer import Rows, Tolerances, solve
+from sciml.solvers.hard_constraint.partition import Partition
 
 TIGHT = Tolerances(100, 1e-13, 1e-14)
 
@@ -147,6 +148,14 @@ def test_the_solution_is_the_experts_side_by_side():
     jets = solver.solve(problem, solver.grid, batch)
     assert jets.further["interface"].abs().max() > 0
     assert solver.stitched_residuals(problem)["diffusion_sorption"].shape == (10 * 9,)
+
+
+def test_every_expert_answers_for_its_own_points():
+    partition = Partition(Grid.of(NavierStokesVorticity(), (4, 6, 3)), (2, 3, 1))
+    bases, coefficients = draw(2, 5, 72), draw(2, 6, 5)
+    found = partition.stitch(bases, coefficients)
+    for expert, own in enumerate(partition.own):
+        torch.testing.assert_close(found[:, own], torch.einsum("bng,bn->bg", bases[:, :, own], coefficients[:, expert]))
 
 
 @pytest.mark.parametrize(
