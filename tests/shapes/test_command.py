@@ -51,7 +51,16 @@ def test_a_mesh_is_cut_and_compared_with_itself(here, capsys):
     assert (here / "again" / "mesh.ply").read_bytes() == (here / "run" / "mesh.ply").read_bytes()
 
 
-def test_known_betti_numbers_are_kept_to(here):
+def test_known_betti_numbers_are_kept_to(here, monkeypatch):
+    from sciml.shapes import Shape
+
+    asked, mesh = [], Shape.mesh
+
+    def spy(self, resolution=None, label=None, betti=None):
+        asked.append(betti)
+        return mesh(self, resolution, label, betti)
+
+    monkeypatch.setattr(Shape, "mesh", spy)
     write_csl(slice_mesh(torus(), 9), "ring.csl")
     arguments = ["--method", "linear", "--resolution", "32", "--betti", "1", "0", "0", "--out", "cut"]
     assert main(["reconstruct", "ring.csl", *arguments]) == 0
@@ -62,6 +71,7 @@ def test_known_betti_numbers_are_kept_to(here):
     assert main(["reconstruct", "open/config.toml", "--out", "open again"]) == 0
     found = [json.loads((here / run / "metrics.json").read_text())["euler"] for run in ("open", "open again")]
     assert found == [0, 0]  # every plane shows the hole
+    assert asked == [(1, 0, 0), (1, 0, 0), "simplest", "simplest"]
     assert main(["reconstruct", "ring.csl", *arguments, "--simplest"]) == 2
 
 
