@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Points = TypeVar("Points", np.ndarray, Tensor)
-Betti = Sequence[int] | Literal["simplest"] | None
+Topology = Sequence[int] | Literal["simplest"] | None
 
 RESOLUTIONS = (128, 256)  # of a mesh, until
 AGREEMENT = 0.995  # it has this IoU with the cross-sections
@@ -97,7 +97,7 @@ class Shape:
         return xr.Dataset(fields, dict(zip(names, axes, strict=True)), {"units": self.slices.units or ""})
 
     def mesh(
-        self, resolution: int | None = None, label: int | str | None = None, betti: Betti = None
+        self, resolution: int | None = None, label: int | str | None = None, betti: Topology = None
     ) -> trimesh.Trimesh:
         """The closed surface of ``label``, which faces outward.
 
@@ -140,7 +140,7 @@ class Shape:
             raise InputError(f"{self.slices.names[number]} encloses nothing at resolution {resolution}; raise it")
         return trimesh.Trimesh(vertices, faces, process=False, metadata={"resolution": resolution})
 
-    def _agreeing(self, label: int, betti: Betti) -> trimesh.Trimesh:
+    def _agreeing(self, label: int, betti: Topology) -> trimesh.Trimesh:
         """The mesh at the first resolution at which it agrees with the cross-sections, or at the last."""
         for resolution in RESOLUTIONS:
             mesh = self.mesh(resolution, label, betti)
@@ -149,7 +149,7 @@ class Shape:
         return mesh
 
 
-def _check_betti(betti: Betti) -> None:
+def _check_betti(betti: Topology) -> None:
     if isinstance(betti, str) or betti is None:
         fits = betti in ("simplest", None)
     else:

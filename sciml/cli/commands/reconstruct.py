@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from sciml.shapes import Shape, Slices
-    from sciml.shapes.shape import Betti
+    from sciml.shapes.shape import Topology
 
 PLANES, METHOD, PRESET, SEED = 15, "auto", "fast", 0
 GRID = 64  # points along each side of the box in solution.nc, at most
@@ -76,7 +76,7 @@ def command(
         return command(**(recorded | ({"betti": betti, "simplest": simplest} if betti or simplest else {})))
     if betti and simplest:
         raise InputError("give --betti or --simplest, not both")
-    topology: Betti = "simplest" if simplest else betti
+    topology: Topology = "simplest" if simplest else betti
     method, seed = method or METHOD, SEED if seed is None else seed
     if seconds is not None and not seconds > 0:
         raise InputError(f"seconds must be a positive number, got {seconds}")
