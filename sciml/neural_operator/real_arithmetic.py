@@ -6,7 +6,6 @@ grid, and complex tensors are pairs of real ones, so that networks are traced as
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+from sciml.nn.spectral import waves
 
 # do the same to the real and to the imaginary parts
 _LINEAR = ("narrow", "split", "flatten", "unflatten", "reshape", "movedim", "permute", "transpose", "expand", "new_zeros")
@@ -75,22 +76,23 @@ class RealModule(nn.Module):
 # Transforms, with the arguments of torch.fft ------------------------------------------------------------------------
 def _rfft(x: Tensor, dim: int = -1, norm: str | None = None) -> Complex:
     n = x.shape[dim]
-    cos, sin = _waves(n, n, n // 2 + 1, _factor(n, norm, inverse=False), x)
-    return Complex(_along(x, cos, dim), _along(x, -sin, dim))
+    cos, sin = waves(torch.arange(n // 2 + 1, device=x.device), n, x)
+    factor = _factor(n, norm, inverse=False)
+    return Complex(_along(x, factor * cos.T, dim), _along(x, -factor * sin.T, dim))
 
 
 def _irfft(x: Complex, n: int, dim: int = -1, norm: str | None = None) -> Tensor:
-    modes = min(x.shape[dim], n // 2 + 1)
-    twice = np.full((modes, 1), 2.0)  # every mode but these stands for its conjugate, too
-    twice[[k for k in range(modes) if 2 * k % n == 0]] = 1.0
-    cos, sin = _waves(n, modes, n, _factor(n, norm, inverse=True) * twice, x.real)
-    x = x.narrow(dim, 0, modes)
+    wavenumbers = torch.arange(min(x.shape[dim], n // 2 + 1), device=x.real.device)
+    twice = torch.where(2 * wavenumbers % n == 0, 1, 2)[:, None]  # every mode but these stands for its conjugate, too
+    cos, sin = (_factor(n, norm, inverse=True) * (twice * wave) for wave in waves(wavenumbers, n, x.real))
+    x = x.narrow(dim, 0, len(wavenumbers))
     return _along(x.real, cos, dim) - _along(x.imaginary, sin, dim)
 
 
 def _fft(x: Complex, dim: int = -1, norm: str | None = None, inverse: bool = False) -> Complex:
     n = x.shape[dim]
-    cos, sin = _waves(n, n, n, _factor(n, norm, inverse), x.real)
+    factor = _factor(n, norm, inverse)
+    cos, sin = (factor * wave for wave in waves(torch.arange(n, device=x.real.device), n, x.real))
     sin = sin if inverse else -sin
     return Complex(
         _along(x.real, cos, dim) - _along(x.imaginary, sin, dim), _along(x.real, sin, dim) + _along(x.imaginary, cos, dim)
@@ -137,13 +139,6 @@ _REAL: dict[Any, Callable[..., Any]] = {
     torch.view_as_complex: _view_as_complex,
     torch.view_as_real: _view_as_real,
 }
-
-
-def _waves(n: int, rows: int, columns: int, factor: Any, like: Tensor) -> tuple[Tensor, Tensor]:
-    """cos and sin (rows, columns) of 2 pi i j / n times ``factor``."""
-    angle = 2 * math.pi / n * (np.outer(np.arange(rows), np.arange(columns)) % n)
-    cos, sin = ((factor * wave).tolist() for wave in (np.cos(angle), np.sin(angle)))
-    return tuple(torch.tensor(values, dtype=like.dtype, device=like.device) for values in (cos, sin))  # type: ignore[return-value]
 
 
 def _factor(n: int, norm: str | None, inverse: bool) -> float:

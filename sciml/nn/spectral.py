@@ -81,44 +81,44 @@ def fourier_resample(x: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 # The modes nearest to zero along an axis, by products with matrices: a few of them cost less than all by a fast transform,
-# and the results lie in memory as the fields do. Fields are (B, ..., C), the axis between; factors are those of norm="forward".
+# and the results lie in memory as the fields do. The axis is neither the first nor the last; factors as with norm="forward".
 def lowest_half_modes(x: Tensor, axis: int, count: int) -> Tensor:
-    """The modes of a real field with wave numbers 0 to ``count`` - 1 along ``axis``."""
+    """The modes (B, ..., count, ..., C) with wave numbers from 0 along ``axis`` of a real field (B, ..., n, ..., C)."""
     n = x.shape[axis]
-    cos, sin = _waves(torch.arange(count, device=x.device), n, x)
+    cos, sin = waves(torch.arange(count, device=x.device), n, x)
     modes = _along(torch.cat([cos, -sin]) / n, x, axis).unflatten(axis, (2, count))
     return torch.view_as_complex(modes.movedim(axis, -1).contiguous())
 
 
 def from_half_modes(modes: Tensor, axis: int, n: int) -> Tensor:
-    """The real field on ``n`` points along ``axis`` with the modes of ``lowest_half_modes`` and their conjugates."""
+    """The real field (B, ..., n, ..., C) with the modes of ``lowest_half_modes`` and their conjugates."""
     pairs, count = torch.view_as_real(modes), modes.shape[axis]
     wavenumbers = torch.arange(count, device=pairs.device)
-    cos, sin = _waves(wavenumbers, n, pairs)
+    cos, sin = waves(wavenumbers, n, pairs)
     twice = torch.where(2 * wavenumbers % n == 0, 1, 2)[:, None]  # all but these are one of two
     return _along(torch.cat([twice * cos, -twice * sin]).T, pairs.movedim(-1, axis).flatten(axis, axis + 1), axis)
 
 
 def lowest_modes(x: Tensor, axis: int, count: int) -> Tensor:
-    """The modes of a complex field with the ``signed_wavenumbers`` along ``axis``."""
+    """The modes (B, ..., count, ..., C) with ``signed_wavenumbers`` along ``axis`` of a complex field (B, ..., n, ..., C)."""
     n = x.shape[axis]
-    cos, sin = _waves(signed_wavenumbers(count, x.real.device), n, x.real)
+    cos, sin = waves(signed_wavenumbers(count, x.real.device), n, x.real)
     return _along(torch.view_as_complex(torch.stack([cos, -sin], -1) / n), x, axis)
 
 
 def from_modes(modes: Tensor, axis: int, n: int) -> Tensor:
-    """The complex field on ``n`` points along ``axis`` with the modes of ``lowest_modes``."""
-    cos, sin = _waves(signed_wavenumbers(modes.shape[axis], modes.real.device), n, modes.real)
+    """The complex field (B, ..., n, ..., C) with the modes of ``lowest_modes``."""
+    cos, sin = waves(signed_wavenumbers(modes.shape[axis], modes.real.device), n, modes.real)
     return _along(torch.view_as_complex(torch.stack([cos.T, sin.T], -1).contiguous()), modes, axis)
 
 
 def signed_wavenumbers(count: int, device: torch.device) -> Tensor:
-    """The ``count`` wave numbers nearest to zero, in the order of torch.fft; of an even count one more is negative."""
+    """The ``count`` wave numbers nearest to zero (count,), in the order of torch.fft; of an even count one more is negative."""
     negative = count // 2
     return torch.cat([torch.arange(count - negative, device=device), torch.arange(-negative, 0, device=device)])
 
 
-def _waves(wavenumbers: Tensor, n: int, like: Tensor) -> tuple[Tensor, Tensor]:
+def waves(wavenumbers: Tensor, n: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """cos and sin of 2 pi k j / n, (wave numbers, n)."""
     turns = wavenumbers[:, None] * torch.arange(n, device=like.device) % n  # whole numbers: large angles lose digits
     angle = 2 * math.pi / n * turns.to(like.dtype)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,14 +16,13 @@ from sciml.shapes.cross_sections import MARGIN
 from sciml.shapes.metrics import slice_iou
 from sciml.shapes.optional import require
 from sciml.shapes.slices import Slices
-from sciml.shapes.surface import extract
+from sciml.shapes.surface import Topology, extract
 
 if TYPE_CHECKING:
     import trimesh
     import xarray as xr
 
 Points = TypeVar("Points", np.ndarray, Tensor)
-Topology = Sequence[int] | Literal["simplest"] | None
 
 RESOLUTIONS = (128, 256)  # of a mesh, until
 AGREEMENT = 0.995  # it has this IoU with the cross-sections
@@ -129,13 +128,12 @@ class Shape:
         def field(points: np.ndarray) -> np.ndarray:
             return self.field(points, number)
 
-        def unknown(points: np.ndarray) -> np.ndarray:
+        def away(points: np.ndarray) -> np.ndarray:
             """How far points (N, 3) are from any plane; -inf within other solids."""
             taken = [self.occupancy(points, other) for other in self.slices.labels if other != number]
             return np.where(np.any(taken, axis=0), -np.inf, self.slices.distances(points))
 
-        topology = unknown if isinstance(betti, str) else betti
-        vertices, faces, _ = extract(field, *self.bounds, resolution, seeds, topology)
+        vertices, faces, _ = extract(field, *self.bounds, resolution, seeds, betti, away)
         if not len(faces):
             raise InputError(f"{self.slices.names[number]} encloses nothing at resolution {resolution}; raise it")
         return trimesh.Trimesh(vertices, faces, process=False, metadata={"resolution": resolution})

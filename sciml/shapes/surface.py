@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
 from sciml.shapes.optional import require
-from sciml.shapes.topology import Points, simplest, slope, tetrahedral_surface, with_betti_numbers
+from sciml.shapes.topology import Points, simplest, tetrahedral_surface, with_betti_numbers
+
+Topology = Sequence[int] | Literal["simplest"] | None
+"""Pieces, handles and cavities of a solid, the fewest that may be, or those that its field has."""
 
 LEVELS = 3  # grids, each twice as fine as the one before
 
@@ -18,7 +22,8 @@ def extract(
     high: np.ndarray,
     resolution: int,
     seeds: np.ndarray,
-    betti: Sequence[int] | Callable[[np.ndarray], np.ndarray] | None = None,
+    betti: Topology = None,
+    away: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Marching cubes on a grid of ``resolution`` cubic cells along the longest side of a box.
 
@@ -29,9 +34,10 @@ def extract(
         field: negative inside, (N, 3) -> (N,). On the box's faces it is taken to be positive, so that a solid that
             reaches them ends there.
         seeds: points near the surface (n, 3).
-        betti: numbers of pieces, handles and cavities of the solid, which the field is changed to have; or, for as few as
-            may be, how far points (N, 3) are from where it is known, (N,): it is changed only where it is not as far from
-            the surface. No piece with a seed is dropped. None takes it as it is.
+        betti: numbers of pieces, handles and cavities of the solid, which the field is changed to have, or "simplest" for as
+            few as may be by changes at points that are nearer to the surface than to where the field is known. No piece with
+            a seed is dropped. None takes it as it is.
+        away: how far points (N, 3) are from where the field is known (N,), for "simplest"; by default infinitely far.
 
     Returns:
         Vertices (V, 3), faces (F, 3) that face outward, and the number of points evaluated. No vertices when the field
@@ -74,14 +80,12 @@ def extract(
     else:
         held = np.zeros(np.array(values.shape) - 1, dtype=bool)
         held[tuple(cells.T)] = True
-        if callable(betti):
-            away, unit = betti, slope(values)
 
-            def undecided(points: Points) -> bool:
-                distances = away(low + np.stack(points, axis=1) * step) / step
-                return bool((np.abs(values[points]) / unit - distances).max() <= 0.5)  # half a cell for the grid
+        def cells_away(points: Points) -> np.ndarray:
+            return np.full(len(points[0]), np.inf) if away is None else away(low + np.stack(points, axis=1) * step) / step
 
-            changed = simplest(values, _corners(held), undecided)
+        if isinstance(betti, str):
+            changed = simplest(values, _corners(held), cells_away)
         else:
             changed = with_betti_numbers(values, betti, _corners(held))
         vertices, faces = tetrahedral_surface(changed)

@@ -77,12 +77,21 @@ def with_betti_numbers(values: np.ndarray, betti: Sequence[int], keep: np.ndarra
     return values
 
 
-def simplest(values: np.ndarray, keep: np.ndarray, undecided: Callable[[Points], bool]) -> np.ndarray:
-    """A field on a grid with as few handles, cavities and pieces as changes of sign at ``undecided`` points lead to.
+def simplest(values: np.ndarray, keep: np.ndarray, away: Callable[[Points], np.ndarray]) -> np.ndarray:
+    """A field on a grid with as few handles, cavities and pieces as changes of sign at undecided points lead to.
 
-    Otherwise as ``with_betti_numbers``.
+    A point is undecided that is nearer to the surface than to where the field is known, give or take half a cell. Otherwise
+    as ``with_betti_numbers``.
+
+    Args:
+        away: how far points, by index, are from where the field is known, in cells.
     """
-    found, before = betti_numbers(values < 0), None
+    found, before, unit = betti_numbers(values < 0), None, _slope(values)
+    nearness = np.abs(values) / unit - 0.5
+
+    def undecided(points: Points) -> bool:
+        return bool((nearness[points] <= away(points)).all())
+
     while found != before:
         before = found
         ways = _richer(values, keep) if found[0] + found[2] > 1 else ()  # they can join pieces, and open cavities
@@ -107,7 +116,7 @@ def _approach(
             inside[change] ^= True
         if not away(found):
             break
-    size = slope(values) / 2
+    size = _slope(values) / 2
     return np.where(inside == (values < 0), values, np.where(inside, -size, size)), found
 
 
@@ -343,7 +352,7 @@ def _parity(shape: Sequence[int]) -> np.ndarray:
     return (4 * x[:, None, None] + 2 * y[:, None] + z).astype(np.int8).ravel()
 
 
-def slope(values: np.ndarray) -> float:
+def _slope(values: np.ndarray) -> float:
     """The typical change from one point to the next across the surface."""
     changes = [np.diff(values, axis=axis)[np.diff(values < 0, axis=axis)] for axis in range(3)]
     return float(np.median(np.abs(np.concatenate(changes))))

@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from sciml.shapes import Shape, Slices
-    from sciml.shapes.shape import Topology
+    from sciml.shapes.surface import Topology
 
 PLANES, METHOD, PRESET, SEED = 15, "auto", "fast", 0
 GRID = 64  # points along each side of the box in solution.nc, at most
