@@ -80,8 +80,9 @@ def solve(
         first = (ridge**2 * _identity(c)).expand(b, k, n, n)
         second = torch.zeros_like(first)
         for group in given:
-            values = _values(group, c)
-            for block in _jacobian(group, values, experts):
+            # those of an affine group do not depend on the expert
+            values, at = (group.offset, experts[::k]) if group.affine else (_values(group, c), experts)
+            for block in _jacobian(group, values, at):
                 first = first + block.mT @ block
             if not group.affine:
                 second = second + _curvature(group, values, experts)
@@ -119,7 +120,7 @@ class _Normal:
             for group in groups
             if not group.affine
         ]
-        self.affine = [_reduced(group, k) for group in groups if group.affine]
+        self.affine = _reduced([group for group in groups if group.affine], start)
         self.seams = None if seams is None else seams.flatten(2)  # (B, S, K N)
         self.coupling = None if self.seams is None else self.seams.mT @ self.seams
         self.held = torch.arange(b * k, device=groups[0].entries.device)
@@ -139,10 +140,9 @@ class _Normal:
             values = (entries @ c[:, :, None]).squeeze(-1) + offset
             for r, slopes in _slopes(evaluate, values, experts):
                 matrix, gradient, square = _added(matrix, gradient, square, _combine(slopes, entries), r)
-        for block, constant in self.affine:
-            block = block[experts]
-            r = (block @ c[:, :, None]).squeeze(-1) + constant[experts]
-            matrix, gradient, square = _added(matrix, gradient, square, block, r)
+        block, constant = (part[experts] for part in self.affine)
+        r = (block @ c[:, :, None]).squeeze(-1) + constant
+        matrix, gradient, square = _added(matrix, gradient, square, block, r)
         if self.seams is None or self.coupling is None:
             return NormalModel(square, gradient, matrix)
         seams = self.seams[problems]
@@ -178,13 +178,15 @@ def _added(matrix: Tensor, gradient: Tensor, square: Tensor, block: Tensor, r: T
     return torch.baddbmm(matrix, block.mT, block), gradient + pulled, square + r.square().sum(-1)
 
 
-def _reduced(group: Rows, experts: int) -> tuple[Tensor, Tensor]:
-    """Rows (B K, p, N) and constants (B K, p), p <= N + 1, whose squares sum to those of an affine group everywhere."""
-    first = torch.arange(group.offset.shape[1], device=group.offset.device) * experts
-    constant = group.evaluate(group.offset[:, :, 0], first)
-    blocks = _jacobian(replace(group, offset=group.offset[:, :, :1]), group.offset[:, :, :1], first)
-    rows = torch.cat([torch.cat([b[:, 0], r[..., None]], -1) for b, r in zip(blocks, constant, strict=True)], dim=1)
-    triangle = torch.linalg.qr(rows, mode="r").R.repeat_interleave(experts, dim=0)
+def _reduced(groups: Sequence[Rows], start: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (B K, p, N) and constants (B K, p), p <= N + 1, whose squares sum to those of affine groups everywhere."""
+    b, k, n = start.shape
+    first = torch.arange(b, device=start.device) * k
+    rows = [start.new_zeros(b, 0, n + 1)]
+    for group in groups:
+        blocks, constants = _jacobian(group, group.offset, first), _evaluated(group, group.offset, first)
+        rows += [torch.cat([block, r[..., None]], dim=-1)[:, 0] for block, r in zip(blocks, constants, strict=True)]
+    triangle = torch.linalg.qr(torch.cat(rows, dim=1), mode="r").R.repeat_interleave(k, dim=0)
     return triangle[..., :-1].contiguous(), triangle[..., -1].contiguous()
 
 
