@@ -31,7 +31,7 @@ class ExpertsResult:
         solver: holds the expansion.
         history: one row for every solution of the whole problem on the way.
         stop_reason: "target", "time", "finest level", or "noise" where nothing finer predicts measurements better; or how
-            else it ended.
+            else it ended; or that the solution is not unique, or that conditions are not met.
         steps, seconds: Gauss-Newton iterations, those of unfinished passes included, and wall-clock time; before a
             resumption too.
         phases: the solve as a single phase.

@@ -57,6 +57,10 @@ class Trainable(nn.Module, ABC):
         """Relative error of every field, None where nothing is known to compare with."""
         return None
 
+    def diagnostics(self) -> dict[str, float]:
+        """What else is measured beside the errors, by name."""
+        return {}
+
     @abstractmethod
     def configuration(self) -> dict[str, Any]:
         """Plain numbers and texts from which ``from_configuration`` rebuilds the untrained solver."""

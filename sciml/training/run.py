@@ -225,6 +225,8 @@ class Run:
         self.errors = (evaluate() if callable(evaluate) else None) or {}
         assert self.row is not None
         self.row |= {f"error/{name}": value for name, value in self.errors.items()}
+        diagnose = getattr(self.solver, "diagnostics", None)
+        self.row |= diagnose() if callable(diagnose) else {}
         if self.errors:
             self.emit("on_evaluate")
 

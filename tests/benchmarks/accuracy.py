@@ -1,9 +1,9 @@
 """Every solver with defaults only: relative L2 within a budget of wall-clock seconds, by seed.
 
     python -m tests.benchmarks.accuracy [--quick] [--seeds N] [--solvers experts pinn lagrangian] [--problems burgers ...]
-                                           [--rivals deepxde classical]
+                                           [--rivals [deepxde] [classical]]
 
-Rivals get the same problems, DeepXDE (``sciml.rivals``) the same seconds too.
+Rivals get the same problems, DeepXDE (``sciml.rivals``) the same seconds too; ``--rivals`` alone leaves them out.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
     add_seeds(arguments, default=None)
     arguments.add_argument("--solvers", nargs="+", default=list(CASES), choices=list(CASES))
-    arguments.add_argument("--rivals", nargs="*", default=[], choices=RIVALS)
+    arguments.add_argument("--rivals", nargs="*", default=list(RIVALS), choices=RIVALS)
     arguments.add_argument("--problems", nargs="+", help="all unless given")
     chosen = arguments.parse_args()
     jobs = [
@@ -155,7 +155,7 @@ def main() -> None:
         ]  # fmt: skip
     results = run_all(run, jobs, chosen.workers)
     if not chosen.quick:
-        merge(NAME, f"python -m tests.benchmarks.{NAME}", results, ("solver", "problem", "settings", "budget", "seed"))
+        merge(NAME, results, ("solver", "problem", "settings", "budget", "seed"))
         print(tables())
 
 

@@ -9,6 +9,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import UTC, datetime
@@ -79,15 +80,18 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def save(name: str, command: str, results: list[dict[str, Any]], **more: Any) -> Path:
-    """Write ``results/<name>.json``."""
+def save(name: str, results: list[dict[str, Any]], earlier: Sequence[dict[str, Any]] = (), **more: Any) -> Path:
+    """Write ``results/<name>.json``: ``results``, with the command, commit and date of this run, after ``earlier`` ones."""
+    here = environment()
+    measured = {"command": _command(name), "commit": here["commit"], "date": here["date"]}
+    saved = {"environment": here} | more | {"runs": [*earlier, *(run | {"measured": measured} for run in results)]}
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"command": command, "environment": environment()} | more | {"runs": results}, indent=1) + "\n")
+    path.write_text(json.dumps(saved, indent=1) + "\n")
     return path
 
 
-def merge(name: str, command: str, results: list[dict[str, Any]], keys: Sequence[str], **more: Any) -> Path:
+def merge(name: str, results: list[dict[str, Any]], keys: Sequence[str], **more: Any) -> Path:
     """``save`` the results with those saved before, in place of the ones that agree in ``keys``."""
 
     def key(run: dict[str, Any]) -> list[str]:
@@ -99,9 +103,15 @@ def merge(name: str, command: str, results: list[dict[str, Any]], keys: Sequence
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)  # another run may end at the same moment
         earlier = (load(name) or {"runs": []})["runs"]
-        return save(name, command, [run for run in earlier if key(run) not in new] + results, **more)
+        return save(name, results, [run for run in earlier if key(run) not in new], **more)
     finally:
         os.close(folder)
+
+
+def _command(name: str) -> str:
+    """How this process was started, with FOLDER for every folder of this machine."""
+    arguments = ["FOLDER" if os.path.isdir(argument) else argument for argument in sys.argv[1:]]
+    return " ".join(["python -m", f"tests.benchmarks.{name}", *arguments])
 
 
 def load(name: str) -> dict[str, Any] | None:

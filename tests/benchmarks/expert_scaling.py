@@ -144,7 +144,7 @@ def main() -> None:
         scaling(GRIDS[:3], 6, 1)
         bases(COMPARED[:1], DEGREES[:1], 1)
         return
-    save(NAME, f"python -m tests.benchmarks.{NAME}", scaling(GRIDS, DEGREE, REPEATS) + bases(COMPARED, DEGREES, chosen.seeds))
+    save(NAME, scaling(GRIDS, DEGREE, REPEATS) + bases(COMPARED, DEGREES, chosen.seeds))
     print(tables())
 
 

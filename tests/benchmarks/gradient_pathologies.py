@@ -174,7 +174,7 @@ def main() -> None:
     results = run_all(run, jobs, chosen.workers)
     if not chosen.quick:
         kept = [{key: value for key, value in result.items() if key != "published"} for result in results]
-        merge(NAME, f"python -m tests.benchmarks.{NAME}", kept, ("problem", "method", "seed"))
+        merge(NAME, kept, ("problem", "method", "seed"))
         print(tables())
 
 

@@ -292,17 +292,16 @@ def main() -> None:
             print(seconds)
         return
     if chosen.times:
-        merge(NAME, f"python -m tests.benchmarks.{NAME} --times", step_times(), ("problem", "method", "points", "processes"))
+        merge(NAME, step_times(), ("problem", "method", "points", "processes"))
         print(tables())
         return
     changes = {name: value for name in ("steps", "batch", "tests") if (value := getattr(chosen, name)) is not None}
-    command = f"python -m tests.benchmarks.{NAME} --preset {chosen.preset}"
     for problem in chosen.problems:
         common = {"problem": problem, "preset": chosen.preset}
         jobs = [common | {"method": m, "seed": s, "changes": changes} for s in seeds(chosen) for m in chosen.methods]
         found = run_all(run, jobs, chosen.workers)
         if not changes:
-            merge(NAME, command, found, ("problem", "method", "seed"))
+            merge(NAME, found, ("problem", "method", "seed"))
     print(tables())
 
 

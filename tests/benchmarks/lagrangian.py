@@ -221,7 +221,7 @@ def main() -> None:
     print(measured)
     if not chosen.quick:
         keys = ("problem", "settings", "method", "seed")
-        merge(NAME, f"python -m tests.benchmarks.{NAME}", results, keys, conditioning=measured)
+        merge(NAME, results, keys, conditioning=measured)
         print(tables())
 
 

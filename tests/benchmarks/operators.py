@@ -171,7 +171,7 @@ def main() -> None:
         if errors and not chosen.quick:
             print(f"{task}: relative L2 {median_and_worst(errors)}, goal {goal:g}")
     if not chosen.quick:
-        merge(NAME, f"python -m tests.benchmarks.{NAME}", results, ("task", "case", "seed"))
+        merge(NAME, results, ("task", "case", "seed"))
         print(tables())
 
 

@@ -290,7 +290,7 @@ def main() -> None:
         results = run_all(run, own, chosen.workers)
         if not quick:
             kept = [{key: value for key, value in result.items() if key != "folder"} for result in results]
-            merge(NAME, f"python -m tests.benchmarks.{NAME}", kept, KINDS)
+            merge(NAME, kept, KINDS)
     if not quick:
         figure((load(NAME) or {"runs": []})["runs"], RESULTS / f"{NAME}.png")
         print(tables())

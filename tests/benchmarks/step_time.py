@@ -113,7 +113,7 @@ def main() -> None:
                 results.append(measure(size, resample, dtype, steps, 2 if chosen.quick else 5))
                 print(results[-1], flush=True)
     if not chosen.quick:
-        save(NAME, f"python -m tests.benchmarks.{NAME}", results)
+        save(NAME, results)
         print(tables())
 
 

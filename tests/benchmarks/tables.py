@@ -9,6 +9,7 @@ import argparse
 import importlib
 import re
 import sys
+from collections import defaultdict
 
 from tests.benchmarks.common import README, load
 
@@ -29,8 +30,16 @@ def regenerate(text: str) -> str:
 
 
 def _source(saved: dict) -> str:
-    e = saved["environment"]
-    return f"\n`{saved['command']}`; torch {e['torch']}, {e['processor']}, commit {e['commit']}, {e['date']}.\n"
+    """The commands that made the rows, with their commits, and the machine."""
+    environment, made = saved["environment"], defaultdict(set)
+    for run in saved["runs"]:
+        made[run["measured"]["command"]].add((run["measured"]["date"], run["measured"]["commit"]))
+    lines = [
+        f"`{command}`, commit {', '.join(commit for _, commit in sorted(commits))}, "
+        + " to ".join(sorted({min(commits)[0], max(commits)[0]}))
+        for command, commits in sorted(made.items())
+    ]
+    return f"\n{'; '.join(lines)}; torch {environment['torch']}, {environment['processor']}.\n"
 
 
 def main() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
-from tests.benchmarks import accuracy
+from tests.benchmarks import accuracy, common
 from tests.benchmarks.common import README, RESULTS
 from tests.benchmarks.tables import regenerate
 
@@ -18,9 +19,23 @@ def test_the_readme_shows_the_saved_results():
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
 def test_results_say_how_they_were_made(path):
     saved = json.loads(path.read_text())
-    assert saved["command"].startswith(f"python -m tests.benchmarks.{path.stem}")
-    assert {"commit", "torch", "processor", "date"} <= saved["environment"].keys()
+    assert {"torch", "processor"} <= saved["environment"].keys()
     assert saved["runs"]
+    for run in saved["runs"]:
+        assert run["measured"]["command"].startswith(f"python -m tests.benchmarks.{path.stem}")
+        assert {"commit", "date"} <= run["measured"].keys()
+
+
+def test_merged_results_keep_where_the_earlier_ones_come_from(monkeypatch, tmp_path):
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["accuracy.py", "--meshes", str(tmp_path)])
+    common.merge("accuracy", [{"seed": 0, "error": 1.0}, {"seed": 1, "error": 1.0}], ("seed",))
+    monkeypatch.setattr(sys, "argv", ["accuracy.py", "--seeds", "2"])
+    common.merge("accuracy", [{"seed": 1, "error": 2.0}], ("seed",))
+    runs = common.load("accuracy")["runs"]
+    assert [(run["seed"], run["error"]) for run in runs] == [(0, 1.0), (1, 2.0)]
+    commands = [run["measured"]["command"] for run in runs]
+    assert commands == [f"python -m tests.benchmarks.accuracy {rest}" for rest in ("--meshes FOLDER", "--seeds 2")]
 
 
 def test_rivals_are_columns_of_the_rows_that_they_share(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,13 +12,14 @@ from torch import Tensor
 
 from sciml.errors import DivergenceError
 from sciml.problem import INTERIOR, Observations, Problem, sample_batch
-from sciml.solvers.experts import verify
+from sciml.solvers.experts import parallel, verify
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.expansion import Expansion
 from sciml.solvers.experts.fit import fit
 from sciml.solvers.experts.journal import Journal
 from sciml.solvers.experts.march import march
 from sciml.solvers.experts.passes import Clock, OutOfTime, Pass
+from sciml.solvers.experts.soundness import doubts
 from sciml.solvers.experts.steady import refine
 from sciml.solvers.experts.tiling import Tiling
 from sciml.solvers.linearise import is_linear
@@ -37,7 +39,10 @@ INTERRUPTED = "interrupted by the user"
 
 @dataclass(frozen=True)
 class Outcome:
-    """The last pass, how wrong each unknown is in it by estimate, and why there was no other."""
+    """The last pass, how wrong each unknown is in it by estimate, and why there was no other, or why it is no solution.
+
+    There is no estimate where there are other solutions or none.
+    """
 
     last: Pass
     estimate: dict[str, float]
@@ -51,7 +56,7 @@ def solve(
 ) -> Outcome:  # fmt: skip
     """The solution of ``problem`` to the relative error ``target``, or as far as ``seconds`` go.
 
-    Ctrl-C ends it with the last pass, if there is one.
+    Ctrl-C ends it with the last pass, if there is one. Warns where the solution is not the only one or no solution.
 
     Args:
         report: called with every pass, its error estimates and the seconds spent.
@@ -109,6 +114,14 @@ def solve(
             reason = INTERRUPTED
     if not verified:
         estimate = estimator.cautious()
+    if reason != INTERRUPTED and not measured(problem):
+        try:
+            if doubt := doubts(problem, tiling, last):
+                estimate, reason = {}, doubt
+                if parallel.rank() == 0:
+                    warnings.warn(f"{type(problem).__name__}: {doubt}", stacklevel=2)
+        except KeyboardInterrupt:
+            reason = INTERRUPTED
     return Outcome(last, estimate, reason, count)
 
 

@@ -46,17 +46,21 @@ def march(
     before, start = None, values
     done: list[Expansion] = []
     iterations = rejected = 0
-    now = begin
+    now, failure = begin, ""
     while now < end - 1e-12 * (end - begin):
         if now + 1.01 * width >= end:
             width = end - now
         if width < 1e-10 * (end - begin):
-            raise DivergenceError(f"time windows became thinner than {width:.1e} at {problem.time} = {now:.6g}")
+            raise DivergenceError(f"time windows became thinner than {width:.1e} at {problem.time} = {now:.6g}{failure}")
         clock.check()
         slab = _slab(boxes, time, now, now + width)
         system = System(problem, tiling, slab, basis, before)
         guess = project(start, slab, basis)
-        solved = system.solve(State(guess, guess.new_zeros(0)), linear, 0.03 * tolerance, clock=clock)
+        try:
+            solved = system.solve(State(guess, guess.new_zeros(0)), linear, 0.03 * tolerance, clock=clock)
+        except DivergenceError as error:  # a thinner window may begin closer to its solution
+            failure, width, rejected = f": {error}", 0.3 * width, rejected + 1
+            continue
         iterations += solved.iterations
         found = system.expansion(solved.state)
         held = criterion.tails(found)

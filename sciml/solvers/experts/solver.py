@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sciml.errors import InputError
 from sciml.jets import Jet, MultiIndexSet
-from sciml.problem import INTERIOR, Integral, Problem
+from sciml.problem import INTERIOR, Integral, Points, Problem
 from sciml.solvers.experts import levels
 from sciml.solvers.experts.basis import Legendre
 from sciml.solvers.experts.boxes import Boxes
@@ -32,7 +32,8 @@ class Experts(Solver):
         boxes, degree: the shape of the expansion; one constant on the whole domain before ``solve``.
 
     Raises:
-        InputError: an integral condition stands beside measurements in time, or there is no space.
+        InputError: an integral condition stands beside measurements in time, there is no space, or something that is
+            declared requires a gradient.
 
     Attributes:
         choices: what ``solve`` chose.
@@ -84,7 +85,7 @@ class Experts(Solver):
         for raw, value in zip(self.raw_coefficients.values(), found.shared, strict=False):  # amplitudes come after them
             raw.data = value
         self.degree = found.expansion.basis.degree
-        self._estimate = None if levels.measured(self.problem) else outcome.estimate
+        self._estimate = None if levels.measured(self.problem) else outcome.estimate or None
         self.choices = {
             "experts": len(self.low),
             "degree": self.degree,
@@ -123,7 +124,8 @@ class Experts(Solver):
     def error_estimate(self) -> dict[str, float] | None:
         """Relative L2 error of every unknown as ``solve`` estimated it, without a reference.
 
-        None before, and for problems with measurements, whose noise it cannot know.
+        None before, for problems with measurements, whose noise it cannot know, and where the solution is not the only
+        one or does not meet its conditions, see ``stop_reason``.
         """
         return self._estimate
 
@@ -136,19 +138,26 @@ class Experts(Solver):
         return cls(problem, **configuration)
 
     def _name_terms(self) -> None:
-        generator, problem = torch.Generator().manual_seed(0), self.problem.bind(self.coefficients())
-        batch = {
-            name: condition.sample(problem, 2, generator).to(self.device)
-            for name, condition in self.conditions(problem).items()
-        }
+        generator, problem = torch.Generator().manual_seed(0), self.problem
+        if self._coefficients:
+            problem = problem.bind({name: value.detach() for name, value in self.coefficients().items()})
+        points = {INTERIOR: Points(problem.domain.sample(2, generator, device=self.device))}
+        points |= {n: c.sample(problem, 2, generator).to(self.device) for n, c in self.conditions(problem).items()}
         self.term_points = {}
-        with torch.no_grad():
-            interior = self.problem.domain.sample(2, generator, device=self.device)
-            jets = self.jets(interior, self.problem.derivatives[INTERIOR])
-            self.term_points |= dict.fromkeys(problem.residuals(jets, interior), INTERIOR)
-            for name, condition in self.conditions(problem).items():
-                fields = self.jets(batch[name].coordinates, problem.derivatives[name])
-                self.term_points |= dict.fromkeys(condition.residuals(problem, fields, batch[name], fields), name)
+        for name, at in points.items():
+            with torch.no_grad():
+                fields = self.jets(at.coordinates, problem.derivatives[name])
+            if name == INTERIOR:
+                residuals = problem.residuals(fields, at.coordinates)
+            else:
+                residuals = problem.named_conditions()[name].residuals(problem, fields, at, fields)
+            for term, residual in residuals.items():
+                if residual.requires_grad:
+                    raise InputError(
+                        f"{term} depends on a tensor that requires a gradient, which experts do not pass on: "
+                        "detach it, or declare it as a Parameter"
+                    )
+                self.term_points[term] = name
         self.term_kinds = {t: "equation" if key == INTERIOR else "condition" for t, key in self.term_points.items()}
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sciml.errors import DivergenceError
 from sciml.problem import Periodic, Problem
 from sciml.solvers.experts import parallel
 from sciml.solvers.experts.basis import Legendre
@@ -87,18 +88,46 @@ class System:
         return float((parallel.summed(own) + common).sqrt())
 
     def step(self, state: State, errors: Sequence[Tensor] | None = None) -> State:
-        """The minimiser of the sum of squares linearised at ``state``; ``errors`` are added to the measurements."""
-        blocks = [term.assemble(state) for term in self.terms]
+        """The minimiser of the sum of squares linearised at ``state``; ``errors`` are added to the measurements.
+
+        Raises DivergenceError where a residual is not finite.
+        """
+        blocks = self._assembled(state)
         if errors is not None:
-            added = iter(errors)
+            given = iter(errors)
             blocks = [
-                replace(block, right=block.right + term.packed(next(added))) if term in self.measurements else block
+                replace(block, right=block.right + term.packed(next(given))) if term in self.measurements else block
                 for term, block in zip(self.terms, blocks, strict=True)
             ]
+        return self._minimiser(blocks)
+
+    def returned(self, state: State, added: State) -> State:
+        """By how much the minimiser moves when the right-hand sides, linearised at ``state``, are those of ``added`` more."""
+        still = self._assembled(state)
+        flat = added.coefficients.flatten(1)
+        moved = [
+            replace(b, right=b.right + (b.matrix @ flat[b.experts][..., None]).squeeze(-1) + b.shared @ added.shared)
+            for b in still
+        ]
+        before, after = self._minimiser(still), self._minimiser(moved)
+        return State(after.coefficients - before.coefficients, after.shared - before.shared)
+
+    def _assembled(self, state: State) -> list[Block]:
+        """The rows of this process; every process raises DivergenceError where those of any are not finite."""
+        blocks, failure = [], None
+        try:
+            blocks = [term.assemble(state) for term in self.terms]
+        except DivergenceError as error:
+            failure = error
+        if float(parallel.summed(state.coefficients.new_tensor(float(failure is not None)))):
+            raise failure or DivergenceError("a residual of another process is not finite")
+        return blocks
+
+    def _minimiser(self, blocks: list[Block]) -> State:
         if len(self._loose):
-            n, eye = len(self._loose), RIDGE * torch.eye(self.skeleton.columns).to(state.coefficients)
+            n, eye = len(self._loose), RIDGE * torch.eye(self.skeleton.columns).to(self.boxes.low)
             none = eye.new_zeros(n, len(eye), self.skeleton.shared + 1)
-            blocks.append(Block(self._loose, eye.expand(n, -1, -1), none[..., :-1], none[..., -1]))
+            blocks = [*blocks, Block(self._loose, eye.expand(n, -1, -1), none[..., :-1], none[..., -1])]
         found = self.skeleton.solve(blocks)
         return State(found.coefficients.reshape(self.shape), found.shared)
 

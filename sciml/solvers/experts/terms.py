@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sciml.errors import DivergenceError
 from sciml.jets import MultiIndexSet
 from sciml.problem import Problem
 from sciml.solvers.experts.basis import Legendre
@@ -77,6 +78,7 @@ class Term(ABC):
         singular: Singular, absent: Tensor | None = None,
     ) -> None:  # fmt: skip
         self.problem, self.function, self.owner, self.indices, self.absent = problem, function, owner, indices, absent
+        self.points = points
         self.singular = singular.jets(points, list(indices))
 
     @abstractmethod
@@ -88,11 +90,22 @@ class Term(ABC):
         """The rows linearised at ``state``, for the new state itself."""
 
     def linearised(self, state: State) -> tuple[Tensor, Tensor, Tensor]:
-        """Derivatives by jets (E, U, S, N) and by what is shared (E, N, P), and what their sum with the unknowns equals."""
+        """Derivatives by jets (E, U, S, N) and by what is shared (E, N, P), and what their sum with the unknowns equals.
+
+        Raises DivergenceError where a residual is not finite.
+        """
         raw, values = self._split(state)
-        found = linearise(self.function, self.problem, values, self.indices, raw).values()
+        linear = linearise(self.function, self.problem, values, self.indices, raw)
+        found = linear.values()
         slopes, by_raw = torch.stack([r.slopes for r in found]), torch.stack([r.shared for r in found])
         right = (slopes * values).sum((1, 2)) + by_raw @ raw - torch.stack([r.value for r in found])
+        if not torch.isfinite(right.sum()):
+            term, place = (~torch.isfinite(right)).nonzero()[0].tolist()
+            where = zip(self.problem.coordinates, self.points[place].tolist(), strict=True)
+            raise DivergenceError(
+                f"{list(linear)[term]}, or its slope, is not finite at {', '.join(f'{c} = {x:.6g}' for c, x in where)}; "
+                "check it for divisions by zero, logarithms and roots"
+            )
         by_amplitude = torch.einsum("eusn,jsn->enuj", slopes, self.singular).flatten(2)
         return slopes, torch.cat([by_raw, by_amplitude], dim=2), right
 

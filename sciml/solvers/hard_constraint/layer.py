@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.func import vjp
 
+from sciml.errors import DivergenceError, InputError
 from sciml.optim import differentiate_optimum
-from sciml.optim.marquardt import NormalModel, minimise
+from sciml.optim.marquardt import REASONS, NormalModel, minimise
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ def solve(
         start: first guess (B, K, N), where directions that the rows leave open stay.
         seams: coefficients (B, S, K, N) of further rows, which are linear and couple the experts of an instance.
 
+    Raises:
+        InputError: ``evaluate`` uses a tensor that requires a gradient, which would be lost: multiply it into the entries.
+        DivergenceError: a row is not finite.
+
     Source: Chalapathi, Du & Krishnapriyan (2024), 2402.13412, eq. 3 to 5; the derivative is that of a least-squares
     optimum, not of a root, so that it is right where the residual does not vanish.
     """
@@ -60,6 +65,7 @@ def solve(
     tensors = [tensor.double() for group in groups for tensor in (group.entries, group.offset)]
     tensors += [] if seams is None else [seams.double()]
     experts = torch.arange(b * k, device=start.device)
+    _check(groups, experts)
 
     def unpack(data: Sequence[Tensor]) -> tuple[list[Rows], Tensor | None]:
         given = [replace(g, entries=data[2 * i], offset=data[2 * i + 1]) for i, g in enumerate(groups)]
@@ -94,11 +100,28 @@ def solve(
     with torch.no_grad():
         normal = _Normal(*unpack([tensor.detach() for tensor in tensors]), ridge, start.double())
         x = start.double().reshape(b * k, n) if seams is None else start.double().reshape(b, k * n)
-        found, _, _ = minimise(
+        found, reasons, _ = minimise(
             normal, x, maximum_steps=tolerances.maximum_steps, residual_tolerance=1e-14,
             gradient_tolerance=tolerances.gradient, step_tolerance=tolerances.step, damping=1e-3,
         )  # fmt: skip
+    if "not finite" in REASONS[reasons.cpu()]:
+        raise DivergenceError(
+            "a residual of the constraint, or its slope, is not finite; check equations and conditions for divisions by "
+            "zero, logarithms and roots, or train at a lower rate"
+        )
     return differentiate_optimum(residual, found, *tensors, hessian=hessian).reshape(b, k, n)
+
+
+def _check(groups: Sequence[Rows], experts: Tensor) -> None:
+    if torch.is_grad_enabled():
+        for group in groups:
+            count = group.offset.shape[2]
+            first = experts.unflatten(0, (group.offset.shape[1], -1))[:, :count].flatten()
+            if group.evaluate(group.offset.detach().double().flatten(1, 2), first).requires_grad:
+                raise InputError(
+                    "a residual depends on a tensor that requires a gradient, which would be lost: detach it, or multiply "
+                    "it into the entries"
+                )
 
 
 class _Normal:

@@ -76,6 +76,9 @@ class GridSolver(Solver):
         further: Sequence[str] = (),
     ) -> None:
         problem.validate()
+        if problem.parameters():
+            names = ", ".join(problem.parameters())
+            raise InputError(f"a solver on a grid finds no unknown coefficients, and {names} is one: use solver='pinn'")
         grid, found = Grid.of(problem, shape), groups(problem, exact_initial)
         super().__init__(problem, {key: len(grid.interior) if key == INTERIOR else condition_points for key in found})
         self.grid, self.groups = grid, found
@@ -196,6 +199,11 @@ class GridSolver(Solver):
         batch = self.draw(problems, self.grid, torch.Generator().manual_seed(seed))
         jets = {name: self.grid.jet(values) for name, values in self.predict(problems, seed=seed).items()}
         return self.residuals_of(jets, problems, self.grid, batch)
+
+    def diagnostics(self) -> dict[str, float]:
+        """Root mean squares of ``stitched_residuals`` of the problem itself."""
+        found = self.stitched_residuals([self.problem])
+        return {f"stitched/{term}": float(residual.square().mean().sqrt()) for term, residual in found.items()}
 
     def fields(self, points: Tensor) -> dict[str, Tensor]:
         grid, shape = self.grid, self.grid.shape

@@ -7,8 +7,19 @@ import math
 import pytest
 import torch
 
-from problems import DiffusionSorption, Heat, NavierStokesVorticity
-from sciml import MLP, HardConstraintMoE, InputError, Pointwise, SoftConstraint
+from problems import Convection, DiffusionSorption, Heat, NavierStokesVorticity
+from sciml import (
+    MLP,
+    Adam,
+    DivergenceError,
+    HardConstraintMoE,
+    InputError,
+    Parameter,
+    Phase,
+    Pointwise,
+    SoftConstraint,
+    Trainer,
+)
 from sciml.solvers.hard_constraint.grid import Grid
 from sciml.solvers.hard_constraint.layer import Rows, Tolerances, solve
 from sciml.solvers.hard_constraint.partition import Partition
@@ -92,6 +103,29 @@ def test_a_coefficient_is_recovered_through_the_layer():
     assert float(logarithm.detach().exp()) == pytest.approx(0.5, rel=1e-3)
 
 
+def test_a_coefficient_that_would_get_no_gradient_is_refused():
+    a = torch.ones((), dtype=torch.float64, requires_grad=True)
+    rows = Rows(draw(1, 1, 1, 9, 3), draw(1, 1, 1, 9), lambda v, _: a * v)
+    start = torch.zeros(1, 1, 3, dtype=torch.float64)
+    with pytest.raises(InputError, match="multiply it into the entries"):
+        solve([rows], start, 1e-1)
+    with torch.no_grad():
+        assert torch.isfinite(solve([rows], start, 1e-1)).all()
+
+
+def test_rows_that_are_not_finite_are_no_solution():
+    rows = Rows(draw(1, 1, 1, 9, 3), draw(1, 1, 1, 9), lambda v, _: v.log())
+    with pytest.raises(DivergenceError, match="not finite"):
+        solve([rows], torch.zeros(1, 1, 3, dtype=torch.float64), 1e-1)
+
+
+def test_residuals_of_the_stitched_field_are_in_the_history():
+    solver = build(DiffusionSorption(), (4, 1))
+    result = Trainer([Phase(Adam(1e-3), steps=2)], evaluate_every=1, progress=False).fit(solver)
+    found = solver.stitched_residuals([solver.problem])["diffusion_sorption"]
+    assert result.history["stitched/diffusion_sorption"][-1] == pytest.approx(float(found.square().mean().sqrt()))
+
+
 def test_a_linear_problem_takes_one_step():
     few, many = (build(Heat(), (2, 1), tolerances=Tolerances(n, 1e-12)) for n in (1, 50))
     torch.testing.assert_close(few.predict([Heat()])["u"], many.predict([Heat()])["u"], rtol=1e-6, atol=1e-8)
@@ -171,6 +205,12 @@ def test_every_expert_answers_for_its_own_points():
 def test_errors(options, message):
     with pytest.raises(InputError, match=message):
         build(DiffusionSorption(), **options)
+
+
+def test_unknown_coefficients_are_refused():
+    problem = Convection(Parameter(1.0))
+    with pytest.raises(InputError, match="beta is one: use solver='pinn'"):
+        SoftConstraint(problem, Pointwise(MLP(3, 1, width=4, depth=1)), shape=(12, 10))
 
 
 def test_the_soft_constraint_refuses_another_number_of_channels():
