@@ -17,6 +17,9 @@ from torch import Tensor
 
 from sciml.errors import InputError
 
+PANEL = 96  # columns of a front at once
+INDEPENDENT = 1e-6  # a pivot of columns of length one that no ridge of rounding size changes
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -65,37 +68,38 @@ class BlockQR:
         _check(groups, sizes)
         self.sizes, self._ridge = tuple(sizes), ridge
         self._scales = _column_scales(groups, sizes)
-        active = {number: _scaled(group, self._scales) for number, group in enumerate(groups)}
+        active = {number: _Member(_scaled(group, self._scales)) for number, group in enumerate(groups)}
         touching: list[set[int]] = [set() for _ in sizes]
-        for number, group in active.items():
+        for number, group in enumerate(groups):
             for block in group.matrices:
                 touching[block].add(number)
         self._pivots: list[_Pivot] = []
         self.residual_norm: Tensor = groups[0].right.new_zeros(groups[0].right.shape[1])
         order = minimum_degree(groups, len(sizes)) if order is None else order
         eliminated, wanted = set[int](), set(order)
+        place = {block: number for number, block in enumerate([*order, *(b for b in range(len(sizes)) if b not in wanted)])}
         for block in order:
             if block in eliminated:
                 continue
             numbers = sorted(touching[block])
             members = [active.pop(number) for number in numbers]
-            seen = {b for member in members for b in member.matrices}
-            inside = [block, *sorted(b for b in seen & wanted if b != block and touching[b] <= touching[block])]
-            pivot, rest = self._eliminate(inside, members, groups[0].right)
+            seen = sorted({b for member in members for b in member.rows.matrices}, key=place.__getitem__) or [block]
+            inside = [b for b in seen if b in wanted and touching[b] <= touching[block]]
+            pivot, rest = self._eliminate(inside, [b for b in seen if b not in inside], members)
             self._pivots.append(pivot)
             eliminated.update(inside)
             for b in seen:
                 touching[b] = touching[b].difference(numbers)
             if rest.matrices:
                 number = len(groups) + len(self._pivots)
-                active[number] = rest
+                active[number] = _Member(rest, triangular=True)
                 for b in rest.matrices:
                     touching[b].add(number)
             else:
                 self.residual_norm = (self.residual_norm**2 + rest.right.square().sum(0)).sqrt()
         self.rest = [
-            Rows({b: matrix * self._scales[b] for b, matrix in group.matrices.items()}, group.right)
-            for group in active.values()
+            Rows({b: matrix * self._scales[b] for b, matrix in member.rows.matrices.items()}, member.rows.right)
+            for member in active.values()
         ]
 
     @property
@@ -139,27 +143,66 @@ class BlockQR:
             scaled |= zip(pivot.blocks, found.split([self.sizes[b] for b in pivot.blocks]), strict=True)
         return [scaled[block] / self._scales[block].unsqueeze(1) for block in range(len(self.sizes))]
 
-    def _eliminate(self, inside: list[int], members: list[Rows], like: Tensor) -> tuple[_Pivot, Rows]:
+    def _eliminate(self, inside: list[int], others: list[int], members: list[_Member]) -> tuple[_Pivot, Rows]:
         """QR of all rows that touch the blocks ``inside``: their triangular rows, and what is left for the others."""
-        others = sorted({b for member in members for b in member.matrices}.difference(inside))
-        k, n = like.shape[1], sum(self.sizes[b] for b in inside)
+        like = self.residual_norm
+        k, n = len(like), sum(self.sizes[b] for b in inside)
         parts, end = {}, 0
         for b in (*inside, *others):
             parts[b] = slice(end, end + self.sizes[b])
             end += self.sizes[b]
-        front = like.new_zeros(sum(len(member.right) for member in members) + n, end + k)
-        row = 0
+        height, row = sum(len(member.rows.right) for member in members), 0
+        front, first = like.new_zeros(height, end + k), torch.zeros(height, dtype=torch.long)
         for member in members:
-            rows = slice(row, row + len(member.right))
-            for b, matrix in member.matrices.items():
+            rows = slice(row, row + len(member.rows.right))
+            for b, matrix in member.rows.matrices.items():
                 front[rows, parts[b]] = matrix
-            front[rows, end:] = member.right
+            front[rows, end:] = member.rows.right
+            if member.triangular:
+                columns = [torch.arange(parts[b].start, parts[b].stop) for b in member.rows.matrices]
+                begin = torch.cat([*columns, torch.arange(end, end + k)])
+                # blocks that are eliminated together move ahead of others
+                first[rows] = begin.flip(0).cummin(0).values.flip(0)[: rows.stop - row]
             row = rows.stop
-        front[row:, :n].fill_diagonal_(self._ridge)
-        triangle = torch.linalg.qr(front, mode="r").R
+        triangle = _triangle(front, first)
+        if height < n or triangle[:n].diagonal().abs().min() < INDEPENDENT:  # the ridge is felt
+            ridge = like.new_zeros(n, end + k)
+            ridge.fill_diagonal_(self._ridge)
+            triangle = torch.linalg.qr(torch.cat([front, ridge]), mode="r").R
         top, rest = triangle[:n], triangle[n:]
         pivot = _Pivot(tuple(inside), top[:, :n], {b: top[:, parts[b]] for b in others}, top[:, end:])
         return pivot, Rows({b: rest[:, parts[b]] for b in others}, rest[:, end:])
+
+
+@dataclass(frozen=True)
+class _Member:
+    """Rows of a front; where ``triangular``, those of an earlier one, whose blocks are in the order of elimination."""
+
+    rows: Rows
+    triangular: bool = False
+
+
+def _triangle(front: Tensor, first: Tensor) -> Tensor:
+    """The triangular factor of a matrix (m, n) whose rows are zero before the column ``first`` (m,).
+
+    Panel by panel of the columns, with the rows that begin in it or before it: the staircase form of Davis (2011).
+    """
+    order = first.argsort(stable=True)
+    front, first = front[order.to(front.device)], first[order]
+    width, left, taken = front.shape[1], front[:0], 0
+    done = list[Tensor]()
+    for start in range(0, width, PANEL):
+        stop = min(start + PANEL, width)
+        begun = int(torch.searchsorted(first, stop))
+        panel, trailing = torch.cat([left, front[taken:begun, start:]]).tensor_split([stop - start], dim=1)
+        taken = begun
+        reflectors, scales = torch.geqrf(panel)
+        if stop < width:
+            trailing = torch.ormqr(reflectors, scales, trailing, transpose=True)
+        top = torch.cat([reflectors[: stop - start].triu(), trailing[: stop - start]], dim=1)
+        done.append(torch.nn.functional.pad(top, (start, 0)))
+        left = trailing[stop - start :]
+    return torch.cat(done)
 
 
 def minimum_degree(groups: Iterable[Rows], blocks: int) -> list[int]:

@@ -14,6 +14,7 @@ from sciml.shapes.metrics import iou as iou
 from sciml.shapes.metrics import slice_iou as slice_iou
 from sciml.shapes.metrics import surface_distances as surface_distances
 from sciml.shapes.picture import plot_shape as plot_shape
+from sciml.shapes.ply import write_ply as write_ply
 from sciml.shapes.read import is_mesh as is_mesh
 from sciml.shapes.read import read_slices as read_slices
 from sciml.shapes.reconstruct import choose as choose
@@ -47,5 +48,6 @@ __all__ = [
     "slice_mesh",
     "surface_distances",
     "write_csl",
+    "write_ply",
     "write_viewer",
 ]

@@ -51,7 +51,7 @@ def slice_mesh(
         if planes < 1:
             raise InputError(f"planes must be at least 1, got {planes}")
         planes = _parallel(vertices, planes, normal) if generator is None else _random(vertices, planes, generator)
-    return Slices([Plane(plane.normal, plane.offset, _section(vertices, faces, plane)) for plane in planes])
+    return Slices([Plane(plane.normal, plane.offset, section(vertices, faces, plane)) for plane in planes])
 
 
 def _parallel(vertices: np.ndarray, count: int, normal: Sequence[float] | None) -> list[Plane]:
@@ -76,7 +76,7 @@ def _random(vertices: np.ndarray, count: int, generator: torch.Generator) -> lis
     return planes
 
 
-def _section(vertices: np.ndarray, faces: np.ndarray, plane: Plane) -> tuple[Contour, ...]:
+def section(vertices: np.ndarray, faces: np.ndarray, plane: Plane) -> tuple[Contour, ...]:
     """The loops in which a plane meets the surface; a vertex on the plane counts as above it."""
     height = vertices @ plane.normal - plane.offset
     above = height >= 0

@@ -20,16 +20,42 @@ def area(loop: np.ndarray) -> float:
 
 def fill(ends: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Which points of a regular grid lie within the segments ``ends`` (M, 2, 2): bool (len(y), len(x))."""
+    row, crossing = _crossings(ends, y)
+    toggles = np.zeros((len(y), len(x) + 1), dtype=np.int64)
+    np.add.at(toggles, (row, np.searchsorted(x, crossing)), 1)
+    return toggles[:, :-1].cumsum(axis=1) % 2 == 1
+
+
+def filled_area(*loops: np.ndarray) -> float:
+    """What loops (n, 2) enclose together by the even-odd rule; exact where they do not cross."""
+    ends = np.concatenate([ends_of(loop) for loop in loops])
+    heights = np.unique(ends[..., 1])
+    row, crossing = _crossings(ends, (heights[1:] + heights[:-1]) / 2)
+    order = np.lexsort((crossing, row))
+    left, right = crossing[order].reshape(-1, 2).T
+    return float(((right - left) * np.diff(heights)[row[order][::2]]).sum())
+
+
+def overlap(loops: list[np.ndarray]) -> bool:
+    """Whether two loops (n, 2) that do not cross share a part of their areas, neither lying within the other."""
+    areas = [filled_area(loop) for loop in loops]
+    low, high = (np.array([bound(loop, axis=0) for loop in loops]).reshape(-1, 2) for bound in (np.min, np.max))
+    for i, j in np.argwhere(np.triu(((low[:, None] < high) & (low < high[:, None])).all(-1), 1)):
+        shared, rounding = (areas[i] + areas[j] - filled_area(loops[i], loops[j])) / 2, 1e-9 * (areas[i] + areas[j])
+        if rounding < shared < min(areas[i], areas[j]) - rounding:
+            return True
+    return False
+
+
+def _crossings(ends: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows, at heights ``y``, that segments (M, 2, 2) cross, and where along x."""
     low, high = np.sort(ends[..., 1], axis=1).T
     first, last = np.searchsorted(y, low, side="left"), np.searchsorted(y, high, side="left")
     count = last - first
     edge = np.repeat(np.arange(len(ends)), count)
     row = np.arange(count.sum()) - np.repeat(count.cumsum() - count, count) + first[edge]
     (x0, y0), (x1, y1) = ends[edge, 0].T, ends[edge, 1].T
-    crossing = x0 + (y[row] - y0) * (x1 - x0) / (y1 - y0)
-    toggles = np.zeros((len(y), len(x) + 1), dtype=np.int64)
-    np.add.at(toggles, (row, np.searchsorted(x, crossing)), 1)
-    return toggles[:, :-1].cumsum(axis=1) % 2 == 1
+    return row, x0 + (y[row] - y0) * (x1 - x0) / (y1 - y0)
 
 
 def crosses(ends: np.ndarray) -> bool:

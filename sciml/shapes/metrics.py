@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from sciml.shapes.cut import slice_mesh
-from sciml.shapes.loops import fill
+from sciml.geometry.facets import Segments
+from sciml.shapes.cut import section
+from sciml.shapes.loops import area, ends_of, fill, resample
 from sciml.shapes.optional import require
-from sciml.shapes.slices import Slices, grid
+from sciml.shapes.slices import Plane, Slices, grid
 
 SAMPLES = 2**16
 PLANE_GRID = 256  # points along each side of a plane
+CONTOUR_POINTS = 32  # along a contour
 
 
 def iou(mesh: Any, reference: Any, samples: int = SAMPLES) -> float:
@@ -64,10 +66,13 @@ def euler_characteristic(mesh: Any) -> int:
 
 
 def slice_iou(mesh: Any, slices: Slices, label: int | str | None = None) -> float:
-    """Area of the intersection over that of the union of ``mesh``, cut at the planes, and ``slices``; of all planes."""
+    """Area of the intersection over that of the union of ``mesh``, cut at the planes, and ``slices``; of all planes.
+
+    0 where no point of a plane sees either, since the label has contours.
+    """
     shared, ours, theirs = _areas(mesh, slices, slices.label(label))
     union = ours + theirs - shared
-    return shared / union if union else 1.0
+    return shared / union if union else 0.0
 
 
 def dice(mesh: Any, slices: Slices, label: int | str | None = None) -> float:
@@ -76,11 +81,45 @@ def dice(mesh: Any, slices: Slices, label: int | str | None = None) -> float:
     return 2 * shared / (ours + theirs) if ours + theirs else 1.0
 
 
+def missed_contours(mesh: Any, slices: Slices, label: int | str | None = None) -> list[float]:
+    """Areas of contours that have nothing of ``mesh`` within them, and of holes that have nothing but it, on all planes."""
+    label, cuts = slices.label(label), _sections(mesh, slices)
+    return [found for plane, cut in zip(slices.planes, cuts, strict=True) for found in _missed(plane, cut, label, slices)]
+
+
+def _missed(plane: Plane, cut: Plane, label: int, slices: Slices) -> list[float]:
+    loops, surface, found = plane.loops(label), cut.ends(1, plane.frame), []
+    for number, loop in enumerate(loops):
+        points = resample(loop, np.inf, CONTOUR_POINTS)
+        for winner in slices.winners(label):
+            points = points[~_within(plane.ends(winner), points)]
+        covered = _within(surface, points)
+        if covered.any() != covered.all() or not len(points) or _within(ends_of(loop), surface[:, 0]).any():
+            continue  # the mesh's surface passes through the contour, or another label has all of it
+        others = [np.empty((0, 2, 2)), *map(ends_of, loops[:number] + loops[number + 1 :])]
+        hole = _within(np.concatenate(others), points).mean() > 0.5
+        if covered.any() == hole:
+            found.append(abs(area(loop)))
+    return found
+
+
+def _within(ends: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Whether points (N, 2) lie within segments (M, 2, 2)."""
+    if not len(ends):
+        return np.zeros(len(points), dtype=bool)
+    return Segments(torch.from_numpy(ends)).contains(torch.from_numpy(points)).numpy()
+
+
+def _sections(mesh: Any, slices: Slices) -> list[Plane]:
+    """The planes with the contours of ``mesh``."""
+    surface = _arrays(mesh)
+    return [Plane(plane.normal, plane.offset, section(*surface, plane) if len(mesh.faces) else ()) for plane in slices.planes]
+
+
 def _areas(mesh: Any, slices: Slices, label: int) -> tuple[float, float, float]:
     """Of the intersection, of the mesh's cross-sections and of the given ones."""
     total = np.zeros(3)
-    cuts = [slice_mesh(mesh, [plane]).planes[0] for plane in slices.planes]
-    for number, (plane, cut) in enumerate(zip(slices.planes, cuts, strict=True)):
+    for number, (plane, cut) in enumerate(zip(slices.planes, _sections(mesh, slices), strict=True)):
         x, y = grid(plane, PLANE_GRID, cut.loops(1, plane.frame))
         ours, theirs = fill(cut.ends(1, plane.frame), x, y), slices.raster(number, label, x, y)
         total += np.array([(ours & theirs).sum(), ours.sum(), theirs.sum()]) * (x[1] - x[0]) * (y[1] - y[0])

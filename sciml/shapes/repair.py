@@ -9,13 +9,13 @@ import numpy as np
 
 from sciml.errors import InputError
 from sciml.shapes.frame import fitted_plane
-from sciml.shapes.loops import crosses
+from sciml.shapes.loops import crosses, filled_area, overlap
 
 if TYPE_CHECKING:
     from sciml.shapes.slices import Contour, Plane
 
 # All relative to the diagonal of the box around all contours.
-EXACT = 1e-6  # vertices so far off their plane are rounding
+EXACT = 1e-6  # vertices so far off their plane are rounding, and so are differences of areas
 SHIFTED = 1e-3  # vertices that lie on a parallel plane up to so much are moved onto it
 REFITTED = 1e-2  # vertices farther than this from every plane are refused
 
@@ -32,10 +32,17 @@ def clean(planes: list[Plane]) -> tuple[tuple[Plane, ...], list[str]]:
     mended = [_flatten(plane, f"plane {number}", scale, repairs) for number, plane in enumerate(planes, 1)]
     mended = [_tidy(plane, f"plane {number}", scale, repairs) for number, plane in enumerate(mended, 1)]
     merged = _merge(mended, scale, repairs)
+    merged = [_distinct(plane, f"plane {number}", scale, repairs) for number, plane in enumerate(merged, 1)]
     for number, plane in enumerate(merged, 1):
         for label in plane.labels:
-            if crosses(plane.ends(label)):
+            if crosses(plane.ends(label)) or overlap(plane.loops(label)):
                 repairs.append(f"contours of label {label} on plane {number} cross; filled by the even-odd rule")
+    for label in sorted({label for plane in merged for label in plane.labels}):
+        if not any(_fills(plane.loops(label)) for plane in merged):
+            raise InputError(
+                f"contours of label {label} enclose no area on any plane: filled by the even-odd rule they cancel; "
+                "give the outline of every part once"
+            )
     return tuple(merged), repairs
 
 
@@ -89,7 +96,8 @@ def _tidy(plane: Plane, where: str, scale: float, repairs: list[str]) -> Plane:
         new = np.abs(contour.vertices - np.roll(contour.vertices, 1, axis=0)).max(1, initial=0) > 1e-12 * scale
         loop = contour.vertices[new]
         repeated += len(new) - len(loop)
-        if len(loop) < 3 or np.linalg.svd(loop - loop.mean(0), compute_uv=False)[1] <= 1e-9 * scale:
+        length = float(np.linalg.norm(np.ptp(loop, axis=0))) if len(loop) else 0.0
+        if len(loop) < 3 or filled_area(plane.frame.flatten(loop)) <= 1e-9 * scale * length:
             repairs.append(f"{where}: contour {number} encloses no area and was left out")
         else:
             kept.append(replace(contour, vertices=loop))
@@ -106,9 +114,7 @@ def _merge(planes: list[Plane], scale: float, repairs: list[str]) -> list[Plane]
             sign = 1.0 if plane.normal @ other.normal > 0 else -1.0
             turned = float(np.linalg.norm(plane.normal - sign * other.normal))
             if turned < 1e-9 and abs(plane.offset - sign * other.offset) <= 1e-9 * scale:
-                # the same contour twice would be filled as nothing
-                new = tuple(c for c in plane.contours if not any(_same(c, old) for old in other.contours))
-                merged[place] = replace(other, contours=other.contours + new)
+                merged[place] = replace(other, contours=other.contours + plane.contours)
                 repairs.append(f"plane {number} coincides with plane {place + 1} and was merged with it")
                 break
         else:
@@ -116,5 +122,21 @@ def _merge(planes: list[Plane], scale: float, repairs: list[str]) -> list[Plane]
     return merged
 
 
-def _same(contour: Contour, other: Contour) -> bool:
-    return contour.label == other.label and np.array_equal(contour.vertices, other.vertices)
+def _distinct(plane: Plane, where: str, scale: float, repairs: list[str]) -> Plane:
+    """Every contour once, wherever it starts and whichever way it runs: twice it would be filled as nothing."""
+    loops = [plane.frame.flatten(contour.vertices) for contour in plane.contours]
+    labels = np.array([contour.label for contour in plane.contours])
+    boxes = np.array([(loop.min(0), loop.max(0)) for loop in loops]).reshape(-1, 4)
+    kept: list[int] = []
+    for number, loop in enumerate(loops):
+        near = (np.abs(boxes[kept] - boxes[number]).max(1, initial=0) <= EXACT * scale) & (labels[kept] == labels[number])
+        if all(_fills([loop, loops[other]]) for other in np.array(kept, dtype=int)[near]):
+            kept.append(number)
+    if len(kept) < len(loops):
+        repairs.append(f"{where}: {len(loops) - len(kept)} contours that repeat others were left out")
+    return replace(plane, contours=tuple(plane.contours[number] for number in kept))
+
+
+def _fills(loops: list[np.ndarray]) -> bool:
+    """Whether loops (n, 2) do not cancel by the even-odd rule."""
+    return len(loops) > 0 and filled_area(*loops) > EXACT * sum(map(filled_area, loops))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from sciml.errors import InputError
 from sciml.shapes.cross_sections import MARGIN
-from sciml.shapes.metrics import slice_iou
+from sciml.shapes.metrics import missed_contours, slice_iou
 from sciml.shapes.optional import require
 from sciml.shapes.slices import Slices
 from sciml.shapes.surface import Topology, extract
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Points = TypeVar("Points", np.ndarray, Tensor)
 
 RESOLUTIONS = (128, 256)  # of a mesh, until
-AGREEMENT = 0.995  # it has this IoU with the cross-sections
+AGREEMENT = 0.995  # it has this IoU with the cross-sections, and misses no contour that is larger than a cell
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,12 +101,15 @@ class Shape:
     ) -> trimesh.Trimesh:
         """The closed surface of ``label``, which faces outward.
 
-        Its ``export("shape.ply")`` also writes OBJ, STL and GLB; ``metadata["resolution"]`` is the one that was taken. The
+        Its ``export("shape.obj")`` also writes PLY, STL and GLB, but those in single precision, which spoils a small solid
+        with large coordinates; ``sciml.shapes.write_ply`` does not. ``metadata["resolution"]`` is the one that was taken,
+        ``metadata["missed"]`` the areas of contours that have nothing of the mesh within them, of which a warning tells. The
         field is evaluated only near the surface.
 
         Args:
             resolution: cells along the longest side of the box in which the solids lie. By default 128, or 256 where the
-                surface, cut again at the planes, would else share less than 0.995 of its area with what was given.
+                surface, cut again at the planes, would else miss a contour larger than a cell or share less than 0.995 of its
+                area with what was given.
             label: may be left out when there is only one.
             betti: numbers of pieces, handles and cavities that the solid is known to have; (1, 0, 0) stands for a ball,
                 (1, 1, 0) for a torus, (1, 0, 1) for a hollow ball. The field is then changed where this takes least. No
@@ -116,13 +120,23 @@ class Shape:
         Raises:
             InputError: no such label, a resolution below 8, no solid at all, or none with such Betti numbers.
         """
-        trimesh = require("trimesh", "a mesh")
         number = self.slices.label(label)
-        if resolution is None:
-            return self._agreeing(number, betti)
-        if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 8:
-            raise InputError(f"resolution must be a whole number of at least 8 cells, got {resolution!r}")
-        _check_betti(betti)
+        check_surface(resolution, betti)
+        mesh = self._agreeing(number, betti) if resolution is None else self._surface(resolution, number, betti)
+        if not len(mesh.faces):
+            resolution = mesh.metadata["resolution"]
+            raise InputError(f"{self.slices.names[number]} encloses nothing at resolution {resolution}; raise it")
+        if missed := len(mesh.metadata["missed"]):
+            total = sum(contour.label == number for plane in self.slices.planes for contour in plane.contours)
+            warnings.warn(
+                f"the mesh of {self.slices.names[number]} misses {missed} of its {total} contours; raise the resolution, "
+                f"{mesh.metadata['resolution']}, to keep what is smaller than a cell",
+                stacklevel=2,
+            )
+        return mesh
+
+    def _surface(self, resolution: int, number: int, betti: Topology) -> trimesh.Trimesh:
+        trimesh = require("trimesh", "a mesh")
         seeds = np.concatenate([c.vertices for plane in self.slices.planes for c in plane.contours if c.label == number])
 
         def field(points: np.ndarray) -> np.ndarray:
@@ -134,20 +148,24 @@ class Shape:
             return np.where(np.any(taken, axis=0), -np.inf, self.slices.distances(points))
 
         vertices, faces, _ = extract(field, *self.bounds, resolution, seeds, betti, away)
-        if not len(faces):
-            raise InputError(f"{self.slices.names[number]} encloses nothing at resolution {resolution}; raise it")
-        return trimesh.Trimesh(vertices, faces, process=False, metadata={"resolution": resolution})
+        mesh = trimesh.Trimesh(vertices, faces, process=False, metadata={"resolution": resolution})
+        mesh.metadata["missed"] = missed_contours(mesh, self.slices, number)
+        return mesh
 
     def _agreeing(self, label: int, betti: Topology) -> trimesh.Trimesh:
         """The mesh at the first resolution at which it agrees with the cross-sections, or at the last."""
         for resolution in RESOLUTIONS:
-            mesh = self.mesh(resolution, label, betti)
-            if slice_iou(mesh, self.slices, label) >= AGREEMENT:
+            mesh = self._surface(resolution, label, betti)
+            cell = float((self.bounds[1] - self.bounds[0]).max()) / resolution
+            if max(mesh.metadata["missed"], default=0.0) < cell**2 and slice_iou(mesh, self.slices, label) >= AGREEMENT:
                 break
         return mesh
 
 
-def _check_betti(betti: Topology) -> None:
+def check_surface(resolution: int | None, betti: Topology) -> None:
+    """Raises the InputError of ``Shape.mesh`` for arguments that suit no shape."""
+    if resolution is not None and (isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 8):
+        raise InputError(f"resolution must be a whole number of at least 8 cells, got {resolution!r}")
     if isinstance(betti, str) or betti is None:
         fits = betti in ("simplest", None)
     else:

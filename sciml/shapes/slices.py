@@ -17,6 +17,7 @@ from sciml.shapes.frame import Frame
 from sciml.shapes.loops import area, ends_of, fill
 from sciml.shapes.repair import clean
 
+LARGEST = 1e100  # coordinates whose areas and volumes are still finite numbers
 GRID = 96  # points along each side of a plane when overlaps of labels are looked for
 
 
@@ -83,7 +84,8 @@ class Slices:
         repairs: one sentence for everything that was changed on the way in.
 
     Raises:
-        InputError: no planes, a coordinate that is not finite, or contours that lie off every plane.
+        InputError: no planes, a coordinate that is not finite or too large to measure with, or contours that lie off every
+            plane.
     """
 
     def __init__(
@@ -93,7 +95,12 @@ class Slices:
         units: str | None = None,
         repairs: Sequence[str] = (),
     ) -> None:
-        self.planes, found = clean(list(planes))
+        planes = list(planes)
+        for number, plane in enumerate(planes, 1):
+            most = max((float(np.abs(contour.vertices).max(initial=0)) for contour in plane.contours), default=0.0)
+            if LARGEST < most < np.inf:
+                raise InputError(f"plane {number}: a coordinate of size {most:.3g} makes areas that are not finite; scale it")
+        self.planes, found = clean(planes)
         self.units = units
         labels = sorted({label for plane in self.planes for label in plane.labels})
         unused = [name for label, name in (names or {}).items() if label not in labels]
@@ -103,7 +110,7 @@ class Slices:
         twice = {name for name in given.values() if list(given.values()).count(name) > 1}
         self.names = {label: f"{name} {label}" if name in twice else name for label, name in given.items()}
         self._winners, overlaps = self._overlaps()
-        self.repairs = tuple(dict.fromkeys([*repairs, *found, *overlaps]))
+        self.repairs = tuple(dict.fromkeys([*repairs, *found, *self._gaps(), *overlaps]))
 
     def __len__(self) -> int:
         return len(self.planes)
@@ -207,6 +214,22 @@ class Slices:
         for winner in self.winners(label):
             inside &= ~fill(here.ends(winner), x, y)
         return inside
+
+    def _gaps(self) -> list[str]:
+        """Labels without a contour on planes between their first and last on which others have one."""
+        if not self.parallel:
+            return []
+        drawn = [self.planes[number].labels for number in np.argsort(self.heights) if self.planes[number].contours]
+        notes = []
+        for label, name in self.names.items():
+            has = [label in labels for labels in drawn]
+            missing = has[has.index(True) : len(has) - has[::-1].index(True)].count(False)
+            if missing:
+                notes.append(
+                    f"{name} has no contour on {missing} planes between its first and last, taken as empty there; read it "
+                    "alone if it was not drawn on them"
+                )
+        return notes
 
     def _overlaps(self) -> tuple[dict[int, tuple[int, ...]], list[str]]:
         sizes = dict.fromkeys(self.labels, 0.0)

@@ -25,7 +25,7 @@ from tests.benchmarks.common import load, markdown, median_and_worst, parser, sa
 NAME = "expert_scaling"
 GRIDS = ((2, 2), (4, 2), (4, 4), (8, 4), (8, 8), (16, 8), (16, 16))
 DEGREE = 10  # 66 features
-REPEATS = 3
+REPEATS = 9
 SCALES = (1.5, 2.0, 3.0, 4.0, 6.0)
 Case = tuple[str, dict[str, Any], tuple[int, int]]  # problem, settings, boxes along each axis
 COMPARED: tuple[Case, ...] = (

@@ -45,6 +45,18 @@ def test_solution_equals_dense_least_squares():
     torch.testing.assert_close(factor.residual_norm, residual, rtol=1e-10, atol=1e-12)
 
 
+def test_fronts_of_several_panels_and_blocks_that_overtake_others():
+    """Block 0 leaves rows on 1, 2 and 3; then 3 is eliminated together with 1, before 2, which is touched by more."""
+    generator, sizes = torch.Generator().manual_seed(0), [70, 90, 80, 110, 60]
+    rows = []
+    for blocks in ((0, 1, 2, 3), (0, 1), (2, 4), (4,), (2,), (1, 3)):
+        matrices = {b: torch.randn(400, sizes[b], dtype=torch.float64, generator=generator) for b in blocks}
+        rows.append(Rows(matrices, torch.randn(400, 2, dtype=torch.float64, generator=generator)))
+    expected = torch.linalg.lstsq(*dense(rows, sizes)).solution
+    found = BlockQR(rows, sizes, order=[0, 1, 2, 3, 4]).solve()
+    torch.testing.assert_close(torch.cat(found), expected, rtol=1e-10, atol=1e-12)
+
+
 def test_normal_solve_is_the_adjoint():
     rows, sizes = grid_problem()
     matrix, _ = dense(rows, sizes)

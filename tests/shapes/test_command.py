@@ -97,6 +97,39 @@ def test_a_mesh_a_label(here):
     assert load_mesh(here / "run" / "mesh_2.ply").bounds[0, 0] > 2
 
 
+def test_labels_share_the_finest_resolution_and_what_is_missed_is_told(here, monkeypatch, capsys):
+    planes = [level(z, square(1, z, 1), square(0.08, z, 2, (3, 0))) for z in (0.0, 1.0, 2.0)]
+    write_csl(Slices(planes), "two.csl")
+    monkeypatch.setattr("sciml.shapes.shape.RESOLUTIONS", (32, 96))
+    monkeypatch.setattr("sciml.shapes.shape.AGREEMENT", 0.5)
+    assert main(["reconstruct", "two.csl", "--method", "linear", "--out", "run"]) == 0
+    metrics = json.loads((here / "run" / "metrics.json").read_text())
+    assert metrics["resolution"] == {"1": 96, "2": 96} and metrics["warnings"] == []
+    assert list(metrics["euler"]) == ["1", "2"] and load_mesh(here / "run" / "mesh_2.ply").bounds[0, 0] > 2
+    speck = [level(z, square(1, z, 1), square(0.08, z, 1, (3, 0))) for z in (0.0, 1.0, 2.0)]
+    write_csl(Slices(speck), "speck.csl")
+    assert main(["reconstruct", "speck.csl", "--method", "linear", "--resolution", "16", "--out", "coarse"]) == 0
+    told = "the mesh of 1 misses 3 of its 6 contours"
+    (warning,) = json.loads((here / "coarse" / "metrics.json").read_text())["warnings"]
+    assert told in warning and told in (here / "coarse" / "report.html").read_text()
+    assert told in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_solid_far_from_the_origin_is_written_closed(here):
+    write_csl(slice_mesh(torus(shift=2e5), 7, (0, 0, 1)), "far.csl")
+    assert main(["reconstruct", "far.csl", "--method", "linear", "--resolution", "48", "--out", "run"]) == 0
+    metrics = json.loads((here / "run" / "metrics.json").read_text())
+    assert load_mesh(here / "run" / "mesh.ply").volume == pytest.approx(metrics["volume"], rel=1e-4)
+
+
+def test_a_contour_given_twice_is_no_hole(here):
+    write_csl(nested(2, 1), "good.csl")
+    (here / "twice.csl").write_text((here / "good.csl").read_text().replace("0.5", "1.0").replace("4h0", "4"))
+    assert main(["reconstruct", "twice.csl", "--method", "linear", "--resolution", "32", "--out", "run"]) == 0
+    metrics = json.loads((here / "run" / "metrics.json").read_text())
+    assert metrics["slice_iou"] > 0.9 and "contours that repeat others" in metrics["repairs"][0]
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """The preset "fast" in a second."""
@@ -165,6 +198,8 @@ def test_labels_of_a_neural_field(here, quick):
         (["good.csl", "--seed", "-1"], "seed must be a whole number"),
         (["labels.csl", "--reference", "torus.stl"], "holds 2 labels"),
         (["good.csl", "--seconds", "-1"], "seconds must be a positive number"),
+        (["good.csl", "--resolution", "0"], "resolution must be a whole number of at least 8 cells, got 0"),
+        (["good.csl", "--betti", "0", "0", "0"], "betti must be numbers of pieces, handles and cavities"),
         (["good.csl", "--out", "good.csl/run"], "cannot be written to"),
         (["good.csl", "--method", "orex", "--preset", "fats"], "no preset 'fats'; did you mean 'fast'"),
         (["good.csl", "--method", "rbf", "--preset", "fast"], "method 'rbf' does not train"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sciml.errors import InputError
-from sciml.shapes import Slices, read_slices, slice_mesh, write_csl
+from sciml.shapes import Slices, read_slices, reconstruct, slice_mesh, write_csl
 from tests.shapes.solids import generator, level, nested, square, torus
 
 CSL = """CSLC
@@ -111,6 +111,7 @@ def test_a_written_hole_names_what_it_is_in(tmp_path):
         ("1 8 2 0", "1 8 1 0", "line 15: plane 2 must be 7 words, got 6"),
         ("1 8 2 0", "2 8 2 0", "plane 1 has the number 2"),
         ("4 0 0.5", "4 x 0.5", "must be numbers .*'x'"),
+        ("4 0 0.5", "1e200 0 0.5", r"plane 1: a coordinate of size 1e\+200 makes areas that are not finite"),
         ("4 0 0.5", "4 nan 0.5", "vertex 1 is .4.0, nan, 0.5., not finite"),
         ("4 1 0 1 2 3", "4 1 0 1 2", "must be a label and 4 vertices, got 4 numbers"),
         ("4 1 0 1 2 3", "4", "must be a label and 4 vertices, got 0 numbers"),
@@ -147,6 +148,21 @@ def test_contour(written):
 
 
 @pytest.mark.parametrize(
+    ("counts", "after", "more", "note"),
+    [
+        ("7 7", "1 1 0.5\n0 1 0.5\n", "9 9 0.5\n", "plane 1: 1 vertices belong to no edge and were left out"),
+        ("6 8", "1 4 3 5\n", "1 4 7 7\n", "plane 1: 1 edges have the same material (7) on both sides and were left out"),
+        ("6 9", "1 4 3 5\n", "2 1 0 5\n0 1 3 0\n", "plane 1: 2 edges were listed before and were left out"),
+    ],
+)
+def test_contour_states_what_it_leaves_out(written, counts, after, more, note):
+    slices = read_slices(written("a.contour", CONTOUR.replace("6 7", counts).replace(after, after + more)))
+    assert slices.repairs == (note,) and slices.labels == (3, 5)
+    places = np.array([[0.5, 0.5, 0.5], [1.5, 0.5, 0.5]])
+    assert [slices.occupancy(places, 0, label).tolist() for label in (3, 5)] == [[True, False], [False, True]]
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("3 4 5 0", "3 4 0 0", "the contour of material 5 on plane 1 is open"),
@@ -180,9 +196,10 @@ def blocks(shape=(12, 10, 20)):
 AFFINE = np.array([[0.0, -2, 0, 100], [0.5, 0, 0, -50], [0, 0, 3, 7], [0, 0, 0, 1]])
 
 
-def check_blocks(slices, labels=(1, 4)):
+def check_blocks(slices, axis=2, labels=(1, 4)):
     """In the world: x = 100 - 2 j, y = 0.5 i - 50, z = 3 k + 7."""
-    assert slices.labels == labels and slices.repairs == ()
+    assert slices.labels == labels
+    assert slices.repairs == (f"15 of 20 slices along axis {axis} hold no label and count as not drawn",)
     assert sorted(plane.offset * plane.normal[2] for plane in slices.planes) == pytest.approx([13, 25, 37, 49, 61])
     places = np.array([[94, -48.5, 13], [90, -47.6, 13], [94, -45, 13], [94, -46, 13]])
     index = int(np.argmin([abs(plane.offset * plane.normal[2] - 13) for plane in slices.planes]))
@@ -200,13 +217,13 @@ def test_nifti(tmp_path, suffix, axis):
     image.header.set_xyzt_units("mm")
     nibabel.save(image, tmp_path / f"mask.{suffix}")
     slices = read_slices(tmp_path / f"mask.{suffix}")
-    check_blocks(slices)
+    check_blocks(slices, axis)
     assert slices.units == "mm"
 
 
 def nrrd(image, encoding="raw", endian="little", **fields):
     header = {
-        "type": {"u1": "uint8", "i2": "short"}[image.dtype.str[1:]],
+        "type": {"u1": "uint8", "i2": "short"}.get(image.dtype.str[1:]),
         "dimension": 3,
         "space": "left-posterior-superior",
         "sizes": " ".join(map(str, image.shape)),
@@ -233,9 +250,17 @@ def test_nrrd(written, encoding, kind, endian):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"encoding": "bzip2"}, "encoding 'bzip2' is not read"),
-        ({"data file": "mask.raw"}, "another file"),
-        ({"type": "block"}, "damaged"),
+        ({"encoding": "bzip2"}, r"^\S*mask.nrrd: encoding 'bzip2' is not read"),
+        ({"data file": "mask.raw"}, "mask.raw cannot be read: No such file"),
+        ({"data file": "mask%02d.raw 1 20 1"}, "several files .mask%02d.raw 1 20 1.; save it with the data attached"),
+        ({"type": "block"}, "type 'block' is not read"),
+        ({"type": None}, "it has no 'type'"),
+        ({"line skip": 9}, "holds .* bytes of data|damaged"),
+        ({"sizes": "-12 -10 20"}, "sizes must be at least 1, got -12 -10 20"),
+        ({"sizes": "12 10 0"}, "sizes must be at least 1, got 12 10 0"),
+        ({"space origin": "none"}, "'none' holds no vector"),
+        ({"space origin": "(0,0)"}, r"space origin must be one vector of 3 numbers, got '\(0,0\)'"),
+        ({"space directions": "(1,0) (0,1) (1,1)", "space origin": "(0,0)"}, "axes do not span space"),
         ({"sizes": "12 10 21"}, "holds 2400 bytes of data, not the 2520 declared"),
         ({"space directions": "(0,0.5,0) (0,1,0) (0,0,3)"}, "axes do not span space"),
     ],
@@ -243,6 +268,91 @@ def test_nrrd(written, encoding, kind, endian):
 def test_a_damaged_nrrd(written, fields, message):
     with pytest.raises(InputError, match=message):
         read_slices(written("mask.nrrd", nrrd(blocks(), **fields)))
+
+
+@pytest.mark.parametrize(("encoding", "name"), [("raw", "a.nhdr"), ("gzip", "A.NHDR")])
+def test_nrrd_with_its_data_beside_it(written, encoding, name):
+    head, data = nrrd(blocks(), encoding, **{"data file": "a.raw", "line skip": 1, "byte skip": -1}).split(b"\n\n", 1)
+    written("a.raw", b"a line\n" + (data if encoding == "gzip" else b"other bytes" + data))
+    check_blocks(read_slices(written(name, head)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("i1", "signed char, int8, int8_t"),
+        ("u1", "uchar, unsigned char, uint8_t"),
+        (">i2", "short int, signed short, signed short int, int16, int16_t"),
+        (">u2", "ushort, unsigned short, unsigned short int, uint16, uint16_t"),
+        (">i4", "int, signed int, int32, int32_t"),
+        (">u4", "uint, unsigned int, uint32, uint32_t"),
+        (">i8", "longlong, long long, long long int, signed long long, signed long long int, int64, int64_t"),
+        (">u8", "ulonglong, unsigned long long, unsigned long long int, uint64, uint64_t"),
+    ],
+)
+def test_every_name_of_a_type(written, kind, names):
+    for name in names.split(", "):
+        check_blocks(read_slices(written("mask.nrrd", nrrd(blocks().astype(kind), endian="big", type=name))))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("rows", [[7], [0], [7, 8], [0, 1]], ids=str)
+def test_few_slices_are_not_read_across(written, axis, rows):
+    """Neither what lies between two labels nor the border of the image makes another axis that of the slices."""
+    image = np.zeros((16, 16, 16), np.uint8)
+    for row in rows:
+        image[2:8, 2:14, row], image[11:15, 2:14, row] = 1, 2
+    slices = read_slices(written("mask.nrrd", nrrd(np.moveaxis(image, 2, axis), **{"space directions": None})))
+    assert len(slices) == len(rows) and np.abs(slices.planes[0].normal).argmax() == axis
+    if len(rows) == 1:
+        with pytest.raises(InputError, match="at least two planes"):
+            reconstruct(slices)
+
+
+def test_an_image_of_one_slice(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    nibabel.save(nibabel.Nifti1Image(np.ones((8, 8, 1), np.uint8), np.eye(4)), tmp_path / "flat.nii")
+    assert len(read_slices(tmp_path / "flat.nii")) == 1
+
+
+def test_a_label_missing_between_its_ends_is_stated(written, tmp_path):
+    image = blocks()
+    image[9:11, 2:8, [6, 18]] = 0
+    repairs = read_slices(written("mask.nrrd", nrrd(image))).repairs
+    assert repairs[1:] == (
+        "4 has no contour on 1 planes between its first and last, taken as empty there; read it alone if it was not drawn "
+        "on them",
+    )
+    image[9:11, 2:8, 2] = 0
+    assert len(read_slices(written("mask.nrrd", nrrd(image))).repairs) == 1
+    # on an empty plane nothing was drawn for another label either
+    write_csl(Slices([level(0, square()), level(1), level(2, square(1, 2))]), written("a.csl", ""))
+    assert read_slices(tmp_path / "a.csl").repairs == ()
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "values", "message"),
+    [
+        (252, "<2h18f", [0, 1, *18 * [0.0]], "axes do not span space"),
+        (252, "<2h18f", [0, 1, *18 * [np.nan]], "axes do not span space"),
+        (42, "<h", [0], r"at least one voxel, got sizes \(0, 10, 20\)"),
+    ],
+    ids=["zero axes", "axes that are not numbers", "no voxels"],
+)
+def test_a_damaged_nifti(written, place, kind, values, message):
+    nibabel = pytest.importorskip("nibabel")
+    content = bytearray(nibabel.Nifti1Image(blocks(), np.eye(4)).to_bytes())
+    struct.pack_into(kind, content, place, *values)
+    with pytest.raises(InputError, match=message):
+        read_slices(written("mask.nii", bytes(content)))
+
+
+def test_colours_are_no_labels(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    colours = np.zeros((8, 8, 8), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    nibabel.save(nibabel.Nifti1Image(colours, np.eye(4)), tmp_path / "mask.nii")
+    with pytest.raises(InputError, match=r"must hold whole numbers as labels, not .*; convert colours to labels"):
+        read_slices(tmp_path / "mask.nii")
 
 
 def test_masks_that_are_none(written):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from sciml.errors import InputError
 from sciml.shapes import Contour, Slices, reconstruct, slice_mesh
 from sciml.shapes.methods import rbf
 from sciml.shapes.methods.patches import LEAF, Patches
@@ -122,3 +123,11 @@ def test_contours_get_more_points_where_they_bend():
     points = torch.from_numpy(np.concatenate([plane.vertices for plane in slices.planes]))
     before, after = (rbf(slices, 600, refits)(points).abs().quantile(0.9) for refits in (0, 2))
     assert after < 0.5 * before
+
+
+@pytest.mark.parametrize("options", [{"points": 0}, {"points": -5}, {"points": math.nan}, {"refits": -1}], ids=str)
+def test_impossible_options(options):
+    slices = Slices([level(z, square(1, z)) for z in (0.0, 1.0)])
+    ((name, value),) = options.items()
+    with pytest.raises(InputError, match=f"{name} must be at least [01], got {value}"):
+        reconstruct(slices, "rbf", **options)

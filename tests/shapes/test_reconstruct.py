@@ -18,6 +18,7 @@ from sciml.shapes import (
     reconstruct,
     slice_iou,
     slice_mesh,
+    write_ply,
 )
 from sciml.shapes.methods import linear, rbf
 from sciml.shapes.surface import extract
@@ -155,6 +156,8 @@ def test_mistakes():
         reconstruct(slice_mesh(torus(), 4, generator=generator()), "linear")
     with pytest.raises(InputError, match=r"resolution must be .* got 4"):
         reconstruct(slices, "linear").mesh(4)
+    with pytest.raises(InputError, match=r"resolution must be .* got 0"):
+        reconstruct(slices, "linear").mesh(0)
     nothing = reconstruct(slices, lambda _: lambda points: torch.ones(len(points), 1).to(points))
     with pytest.raises(InputError, match="encloses nothing at resolution 16"):
         nothing.mesh(16)
@@ -205,6 +208,29 @@ def test_meshes_survive_writing(tmp_path, suffix):
     again = load_mesh(tmp_path / f"shape.{suffix}")
     assert sound(again) and again.volume == pytest.approx(mesh.volume, rel=1e-4)
     np.testing.assert_allclose(again.bounds, mesh.bounds, atol=1e-4)
+
+
+@pytest.mark.parametrize(("scale", "shift", "stored"), [(1, 2e5, b"double"), (1, 20, b"float"), (1e3, 2e4, b"float")])
+def test_a_solid_far_from_the_origin_stays_closed(tmp_path, scale, shift, stored):
+    mesh = reconstruct(slice_mesh(torus(scale, shift), 7, (0, 0, 1)), "linear").mesh(48)
+    write_ply(tmp_path / "far.ply", mesh)
+    assert b"property " + stored + b" x" in (tmp_path / "far.ply").read_bytes()[:200]
+    again = load_mesh(tmp_path / "far.ply")
+    assert sound(again) and len(again.faces) == len(mesh.faces) and again.volume == pytest.approx(mesh.volume, rel=1e-4)
+
+
+def test_contours_that_a_mesh_misses_are_told_and_larger_than_a_cell_ask_for_smaller_ones(monkeypatch):
+    slices = Slices([level(z, square(1, z), square(0.08, z, centre=(3, 0))) for z in (0.0, 1.0, 2.0)])
+    shape = reconstruct(slices, "linear")
+    with pytest.warns(UserWarning, match="the mesh of 1 misses 3 of its 6 contours; raise the resolution, 16"):
+        coarse = shape.mesh(16)
+    assert coarse.body_count == 1 and coarse.metadata["missed"] == pytest.approx([0.0064] * 3)
+    monkeypatch.setattr("sciml.shapes.shape.AGREEMENT", 0.5)
+    monkeypatch.setattr("sciml.shapes.shape.missed_contours", lambda mesh, *_: [0.08**2])
+    for first, taken in ((16, 16), (64, 96)):  # cells of 0.27 and 0.07
+        monkeypatch.setattr("sciml.shapes.shape.RESOLUTIONS", (first, 96))
+        with pytest.warns(UserWarning, match="misses 1"):
+            assert shape.mesh().metadata["resolution"] == taken
 
 
 @pytest.mark.parametrize("module", ["trimesh", "skimage.measure"])

@@ -136,9 +136,49 @@ def test_a_keyhole_does_not_cross():
     assert slices.occupancy(np.array([[0.5, 2, 0], [2, 2.2, 0]]), 0).tolist() == [True, False]
 
 
+def test_a_contour_given_twice_is_kept_once():
+    corners = [(0, 0), (2, 0), (2, 2), (0, 2)]
+    again = [corners[2:] + corners[:2], corners[::-1], [(0, 0), (1, 0), *corners[1:]]]
+    for loop in again:
+        slices = contours_with(corners, loop)
+        assert slices.repairs == ("plane 1: 1 contours that repeat others were left out",)
+        assert slices.occupancy(np.array([[1.0, 1, 0]]), 0).all()
+    slices = contours_with(*again, [(0.5, 0.5), (1.5, 0.5), (1.5, 1.5), (0.5, 1.5)])
+    assert slices.repairs == ("plane 1: 2 contours that repeat others were left out",)
+    assert slices.occupancy(np.array([[0.2, 1, 0], [1, 1, 0]]), 0).tolist() == [True, False]
+    two_labels = Slices([level(z, square(2, z, 1), square(2, z, 2)) for z in (0, 1)])
+    assert [len(plane.contours) for plane in two_labels.planes] == [2, 2]
+
+
+def test_contours_that_cancel_everywhere_are_refused():
+    whole, left, right = [(0, 0), (2, 0), (2, 2), (0, 2)], [(0, 0), (1, 0), (1, 2), (0, 2)], [(1, 0), (2, 0), (2, 2), (1, 2)]
+    with pytest.raises(InputError, match=r"contours of label 1 enclose no area on any plane: .* give the outline"):
+        contours_with(whole, left, right)
+    thin = [(1e-4, 1e-4), (2 - 1e-4, 1e-4), (2 - 1e-4, 2 - 1e-4), (1e-4, 2 - 1e-4)]
+    assert contours_with(whole, thin).repairs == ()
+    there_and_back = contours_with([(0, 0), (1, 0), (1, 1), (1, 0)], whole)
+    assert there_and_back.repairs == ("plane 1: contour 1 encloses no area and was left out",)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.7])
+@pytest.mark.parametrize(
+    ("side", "shift", "crosses"), [(2, (1, 0), True), (2, (2, 0), False), (2, (2, 1), False), (1, (0.5, 0), False)]
+)
+def test_contours_that_share_edges_cross_where_they_share_area(turn, side, shift, crosses):
+    cos, sin = np.cos(turn), np.sin(turn)
+    rotation = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+    contours = (square(2), square(side, centre=shift))
+    slices = Slices([level(0, *(Contour(contour.vertices @ rotation) for contour in contours)), level(1)])
+    found = "contours of label 1 on plane 1 cross; filled by the even-odd rule"
+    assert slices.repairs == ((found,) if crosses else ())
+
+
 def test_coincident_planes_are_one():
     slices = Slices([level(0, square(4)), Plane(-Z, 0.0, (square(2), square(4))), level(1)])
-    assert len(slices) == 2 and slices.repairs == ("plane 2 coincides with plane 1 and was merged with it",)
+    assert len(slices) == 2 and slices.repairs == (
+        "plane 2 coincides with plane 1 and was merged with it",
+        "plane 1: 1 contours that repeat others were left out",
+    )
     assert slices.occupancy(PLACES, 0).tolist() == [False, False, True, True, False]
 
 

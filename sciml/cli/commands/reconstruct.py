@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 PLANES, METHOD, PRESET, SEED = 15, "auto", "fast", 0
 GRID = 64  # points along each side of the box in solution.nc, at most
-SHOWN = ("method", "slice_iou", "euler", "volume", "iou", "chamfer", "hausdorff", "repairs", "stop_reason", "seconds")
+SHOWN = (
+    "method", "slice_iou", "euler", "volume", "iou", "chamfer", "hausdorff", "repairs", "warnings", "stop_reason", "seconds",
+)  # fmt: skip
 
 
 def command(
@@ -65,6 +68,7 @@ def command(
     from sciml.api import choose_device
     from sciml.errors import InputError
     from sciml.recipes.neural_field import find_preset
+    from sciml.shapes.shape import check_surface
     from sciml.viz import to_png
 
     if file.suffix == ".toml":
@@ -82,6 +86,7 @@ def command(
         raise InputError(f"seconds must be a positive number, got {seconds}")
     if seed < 0:
         raise InputError(f"seed must be a whole number of at least 0, got {seed}")
+    check_surface(resolution, topology)
     slices, truth = _input(file, planes, reference)
     trained = method == "auto" and any(value is not None for value in (preset, seconds, resume))
     chosen = shapes.choose(slices, "orex" if trained else method)
@@ -114,10 +119,9 @@ def command(
     console, begun = Console(markup=False), time.perf_counter()
     shape = _reconstruct(console, slices, chosen, options)
     with console.status("") as status:
-        meshes = {}
-        for name in slices.names.values():
-            status.update(f"surface of {name}")
-            meshes[name] = shape.mesh(resolution, name, topology)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            meshes = _meshes(shape, resolution, topology, status)
         spent = time.perf_counter() - begun
         status.update("metrics, picture and viewer")
         metrics: dict[str, Any] = {
@@ -138,13 +142,14 @@ def command(
             "seed": seed,
             **_training(shape, options),
             "repairs": list(slices.repairs),
+            "warnings": [str(warning.message) for warning in caught],
             "versions": io.versions(),
         }
         if truth is not None:
             (mesh,) = meshes.values()
             metrics |= {"iou": shapes.iou(mesh, truth)} | shapes.surface_distances(mesh, truth)
         for path, mesh in zip(_files(slices, folder), meshes.values(), strict=True):
-            mesh.export(path)
+            shapes.write_ply(path, mesh)
         picture, title = to_png(shapes.plot_shape(slices, meshes)), f"{file.name} by {chosen}"
         (folder / "solution.png").write_bytes(picture)
         io.save_dataset(shape.to_xarray(min(resolution or GRID, GRID)), folder / "solution.nc")
@@ -189,6 +194,18 @@ def _reconstruct(console: Any, slices: Slices, method: str, options: dict[str, A
     shape = shapes.reconstruct(slices, method, **options)  # with a progress bar of its own
     io.save_weights(shape.training.solver, options["folder"] / "weights.safetensors")
     return shape
+
+
+def _meshes(shape: Shape, resolution: int | None, topology: Topology, status: Any) -> dict[str, Any]:
+    """Surfaces by name, all at the finest resolution that any of them needs: those of neighbours then fit."""
+    meshes: dict[str, Any] = {}
+    while pending := [name for name in shape.slices.names.values() if name not in meshes]:
+        for name in pending:
+            status.update(f"surface of {name}")
+            meshes[name] = shape.mesh(resolution, name, topology)
+        resolution = max(mesh.metadata["resolution"] for mesh in meshes.values())
+        meshes = {name: mesh for name, mesh in meshes.items() if mesh.metadata["resolution"] == resolution}
+    return {name: meshes[name] for name in shape.slices.names.values()}
 
 
 def _training(shape: Shape, options: dict[str, Any]) -> dict[str, Any]:

@@ -18,16 +18,17 @@ def read_mask(path: str | Path, axis: int | None = None) -> Slices:
     A slice without any label counts as not drawn, not as empty.
 
     Args:
-        axis: of the array, across the slices; by default the one along which most slices are not drawn, or, when
-            none is missing, the one with the largest spacing.
+        axis: of the array, across the slices; by default the only one along which labels are at most two slices thick, or
+            the one along which most slices are not drawn, or, when none is missing, the one with the largest spacing.
 
     Raises:
         InputError: no label image, or slices drawn across several axes.
     """
-    image, affine, units = read_nrrd(Path(path)) if Path(path).suffix in (".nrrd", ".nhdr") else _nifti(Path(path))
-    if image.ndim != 3:
-        raise InputError(f"{path}: a mask must have three axes, got {image.ndim}")
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:, :3])) < 1e-12 * np.abs(affine[:, :3]).max() ** 3:
+    path = Path(path)
+    image, affine, units = read_nrrd(path) if path.suffix.lower() in (".nrrd", ".nhdr") else _nifti(path)
+    if image.ndim != 3 or not image.size:
+        raise InputError(f"{path}: a mask must have three axes of at least one voxel, got sizes {image.shape}")
+    if affine.shape != (3, 4) or not np.isfinite(affine).all() or _singular(affine[:, :3]):
         raise InputError(f"{path}: its axes do not span space: {affine.tolist()}")
     labels = _labels(image, path)
     if not labels:
@@ -37,8 +38,12 @@ def read_mask(path: str | Path, axis: int | None = None) -> Slices:
     normal = np.cross(affine[:, (axis + 1) % 3], affine[:, (axis + 2) % 3])
     normal /= np.linalg.norm(normal)
     image = np.moveaxis(image, axis, 0)
+    rows = np.flatnonzero(image.any((1, 2)))
+    empty = len(image) - len(rows)
+    if empty:
+        repairs.append(f"{empty} of {len(image)} slices along axis {axis} hold no label and count as not drawn")
     planes = []
-    for row in np.flatnonzero(image.any((1, 2))):
+    for row in rows:
         contours = [
             Contour(np.insert(loop, axis, row, axis=1) @ affine[:, :3].T + affine[:, 3], label)
             for label in np.unique(image[row])[np.unique(image[row]) != 0].tolist()
@@ -53,33 +58,41 @@ def _nifti(path: Path) -> tuple[np.ndarray, np.ndarray, str | None]:
     try:
         image = nibabel.load(path)
         values = np.asarray(image.dataobj)
+        units = image.header.get_xyzt_units()[0]
     except Exception as error:  # a damaged file fails anywhere in nibabel
         raise InputError(f"{path} cannot be read as NIfTI: {' '.join(str(error).split())}") from error
-    units = image.header.get_xyzt_units()[0]
-    return values.squeeze(), image.affine[:3], None if units == "unknown" else units
+    further = tuple(axis for axis in range(3, values.ndim) if values.shape[axis] == 1)
+    return values.squeeze(further), image.affine[:3], None if units == "unknown" else units
 
 
-def _labels(image: np.ndarray, path: str | Path) -> list[int]:
+def _singular(axes: np.ndarray) -> bool:
+    return abs(np.linalg.det(axes)) <= 1e-12 * np.abs(axes).max() ** 3
+
+
+def _labels(image: np.ndarray, path: Path) -> list[int]:
+    if image.dtype.kind not in "biuf":
+        raise InputError(f"{path}: a mask must hold whole numbers as labels, not {image.dtype}; convert colours to labels")
     values = np.unique(image)
     if not np.isfinite(values).all() or len(values) > 1000 or np.abs(values - np.rint(values)).max() > 1e-3:
         raise InputError(f"{path}: a mask must hold whole numbers as labels; this looks like an image")
     return [int(value) for value in np.rint(values) if round(value) != 0]
 
 
-def _axis(image: np.ndarray, affine: np.ndarray, axis: int | None, path: str | Path) -> tuple[int, list[str]]:
+def _axis(image: np.ndarray, affine: np.ndarray, axis: int | None, path: Path) -> tuple[int, list[str]]:
     if axis is not None:
         if axis not in (0, 1, 2):
             raise InputError(f"axis must be 0, 1 or 2, got {axis!r}")
         return axis, []
-    drawn = [np.flatnonzero(image.any(tuple({0, 1, 2} - {a}))) for a in range(3)]
-    density = [len(rows) / (rows[-1] - rows[0] + 1) for rows in drawn]
-    sparse = int(np.argmin(density))
-    if density[sparse] < 0.9:
-        return sparse, []
     inside = image != 0
-    beside = [np.diff(inside.astype(np.int8), axis=a) for a in range(3)]
-    # Within a solid most voxels have neighbours along every axis; a drawn slice has none across it.
-    if sum(np.count_nonzero(change) > 0.7 * inside.sum() for change in beside) > 1:
+    changes = [np.count_nonzero(np.diff(inside, axis=a, prepend=False, append=False)) for a in range(3)]
+    # In two slices side by side voxels change once across; within a solid most have neighbours along every axis.
+    thin = [a for a in range(3) if changes[a] > 0.7 * inside.sum()]
+    drawn = [np.flatnonzero(inside.any(tuple({0, 1, 2} - {a}))) for a in range(3)]
+    density = [len(rows) / (rows[-1] - rows[0] + 1) if len(rows) > 1 else 0.0 for rows in drawn]
+    sparse = thin[0] if len(thin) == 1 else int(np.argmin(density))
+    if len(thin) == 1 or density[sparse] < 0.9:
+        return sparse, []
+    if thin:
         raise InputError(f"{path}: slices are drawn across several axes; keep those of one, or give axis")
     spacing = np.linalg.norm(affine[:, :3], axis=0)
     chosen = int(np.argmax(spacing))

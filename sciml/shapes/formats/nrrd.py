@@ -1,10 +1,11 @@
-"""NRRD images with their data attached, raw or compressed by gzip.
+"""NRRD images, raw or compressed by gzip, with their data attached or in a file beside the header.
 
 Source: the NRRD file format, https://teem.sourceforge.net/nrrd/format.html
 """
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from pathlib import Path
@@ -14,11 +15,21 @@ import numpy as np
 from sciml.errors import InputError
 
 TYPES = {
-    "int8": "i1", "signed char": "i1", "int8_t": "i1", "uint8": "u1", "uchar": "u1", "unsigned char": "u1",
-    "uint8_t": "u1", "short": "i2", "int16": "i2", "int16_t": "i2", "ushort": "u2", "unsigned short": "u2",
-    "uint16": "u2", "uint16_t": "u2", "int": "i4", "int32": "i4", "int32_t": "i4", "uint": "u4", "unsigned int": "u4",
-    "uint32": "u4", "uint32_t": "u4", "int64": "i8", "uint64": "u8", "float": "f4", "double": "f8",
-}  # fmt: skip
+    name: code
+    for code, names in {
+        "i1": "signed char, int8, int8_t",
+        "u1": "uchar, unsigned char, uint8, uint8_t",
+        "i2": "short, short int, signed short, signed short int, int16, int16_t",
+        "u2": "ushort, unsigned short, unsigned short int, uint16, uint16_t",
+        "i4": "int, signed int, int32, int32_t",
+        "u4": "uint, unsigned int, uint32, uint32_t",
+        "i8": "longlong, long long, long long int, signed long long, signed long long int, int64, int64_t",
+        "u8": "ulonglong, unsigned long long, unsigned long long int, uint64, uint64_t",
+        "f4": "float",
+        "f8": "double",
+    }.items()
+    for name in names.split(", ")
+}
 
 
 def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray, str | None]:
@@ -27,40 +38,61 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray, str | None]:
     Raises:
         InputError: the file is damaged, or has another layout than the ones named above.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    head, *rest = re.split(rb"\r?\n\r?\n", content, maxsplit=1)
-    if not head.startswith(b"NRRD") or not rest:
-        raise InputError(f"{path} is no NRRD file with its data attached")
+    head, *rest = re.split(rb"\r?\n\r?\n", _content(path), maxsplit=1)
     fields = dict(re.findall(r"^([^#:\n]+): *(.*?)\s*$", head.decode("ascii", "replace"), re.MULTILINE))
-    if "data file" in fields or "datafile" in fields:
-        raise InputError(f"{path} keeps its data in another file; save it with the data attached (.nrrd)")
+    beside = fields.get("data file", fields.get("datafile"))
+    if not head.startswith(b"NRRD") or not (rest or beside):
+        raise InputError(f"{path} is no NRRD file with its data attached or in a file that it names")
+    if beside and re.match(r"LIST\b|.*%.*\s", beside):
+        raise InputError(f"{path} keeps its data in several files ({beside}); save it with the data attached (.nrrd)")
+    data = _content(path.parent / beside) if beside else rest[0]
     try:
         sizes = [int(size) for size in fields["sizes"].split()]
+        if min(sizes) < 1:
+            raise InputError(f"{path}: its sizes must be at least 1, got {fields['sizes']}")
+        if fields["type"] not in TYPES:
+            raise InputError(f"{path}: type {fields['type']!r} is not read; save it with whole numbers")
         kind = np.dtype(TYPES[fields["type"]]).newbyteorder("<" if fields.get("endian", "little") == "little" else ">")
-        encoding, data = fields["encoding"], rest[0]
-        if encoding in ("gzip", "gz"):
+        expected = kind.itemsize * math.prod(sizes)
+        lines, skipped = (int(fields.get(f"{what} skip", 0)) for what in ("line", "byte"))
+        data = data.split(b"\n", lines)[lines]
+        if fields["encoding"] in ("gzip", "gz"):
             data = zlib.decompress(data, 16 + zlib.MAX_WBITS)
-        elif encoding != "raw":
-            raise InputError(f"{path}: encoding {encoding!r} is not read; save it as raw or gzip")
+        elif fields["encoding"] != "raw":
+            raise InputError(f"{path}: encoding {fields['encoding']!r} is not read; save it as raw or gzip")
+        data = data[skipped if skipped >= 0 else -expected :]
         affine = _affine(fields, len(sizes))
-    except (KeyError, ValueError, zlib.error) as error:
+    except InputError:
+        raise
+    except KeyError as error:
+        raise InputError(f"{path}: its NRRD header is damaged: it has no {error}") from error
+    except (ValueError, IndexError, zlib.error) as error:
         raise InputError(f"{path}: its NRRD header or data is damaged: {error}") from error
-    if len(data) != kind.itemsize * np.prod(sizes):
-        raise InputError(f"{path} holds {len(data)} bytes of data, not the {kind.itemsize * np.prod(sizes)} declared")
+    if len(data) != expected:
+        raise InputError(f"{path} holds {len(data)} bytes of data, not the {expected} declared")
     units = re.findall(r'"([^"]+)"', fields.get("space units", ""))
     return np.frombuffer(data, kind).reshape(sizes, order="F"), affine, units[0] if units else None
 
 
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
 def _affine(fields: dict[str, str], axes: int) -> np.ndarray:
     def vectors(text: str) -> np.ndarray:
-        return np.array([[float(x) for x in v.split(",")] for v in re.findall(r"\(([^)]*)\)", text)])
+        found = re.findall(r"\(([^)]*)\)", text)
+        if not found:
+            raise ValueError(f"{text!r} holds no vector such as (0,0,1)")
+        return np.array([[float(x) for x in vector.split(",")] for vector in found])
 
     if "space directions" in fields:
         matrix = vectors(fields["space directions"]).T
     else:
         matrix = np.diag([float(spacing) for spacing in fields.get("spacings", "1 " * axes).split()])
-    origin = vectors(fields.get("space origin", "(" + ",".join("0" * axes) + ")"))[0]
-    return np.column_stack([matrix, origin])
+    origin = vectors(fields.get("space origin", "(" + ",".join("0" * len(matrix)) + ")"))
+    if origin.shape != (1, len(matrix)):
+        raise ValueError(f"space origin must be one vector of {len(matrix)} numbers, got {fields['space origin']!r}")
+    return np.column_stack([matrix, origin[0]])

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sciml.errors import InputError
 from sciml.geometry.facets import Segments
 from sciml.shapes.loops import resample
 from sciml.shapes.methods.patches import Patches
@@ -44,7 +45,13 @@ def rbf(slices: Slices, points: int = 12_000, refits: int = 2) -> Callable[[Tens
     Args:
         points: about how many centres a label gets to begin with.
         refits: after the first fit.
+
+    Raises:
+        InputError: no points, or fewer than no refits.
     """
+    for name, value, least in (("points", points, 1), ("refits", refits, 0)):
+        if not value >= least:
+            raise InputError(f"{name} must be at least {least}, got {value!r}")
     columns = [_Column(slices, label, points, refits) for label in slices.labels]
     return lambda places: torch.stack([column(places) for column in columns], dim=1)
 

@@ -29,7 +29,7 @@ from sciml.solvers.experts.terms import Block, State
 from sciml.solvers.experts.traces import Traces
 
 RANK = 1e-14  # a pivot below this part of the largest is zero
-CHUNK = 2**24  # entries of the local matrices that are factorised at once
+CHUNK = 2**21  # entries of the local matrices that are factorised at once: more do not stay in the cache
 
 
 @dataclass(frozen=True)
