@@ -1,7 +1,7 @@
 """Every solver with defaults only: relative L2 within a budget of wall-clock seconds, by seed.
 
     python -m tests.benchmarks.accuracy [--quick] [--seeds N] [--solvers experts pinn lagrangian] [--problems burgers ...]
-                                           [--rivals [deepxde] [classical]]
+                                           [--rivals [deepxde] [classical]] [--rivals-only]
 
 Rivals get the same problems, DeepXDE (``sciml.rivals``) the same seconds too; ``--rivals`` alone leaves them out.
 """
@@ -133,6 +133,7 @@ def main() -> None:
     add_seeds(arguments, default=None)
     arguments.add_argument("--solvers", nargs="+", default=list(CASES), choices=list(CASES))
     arguments.add_argument("--rivals", nargs="*", default=list(RIVALS), choices=RIVALS)
+    arguments.add_argument("--rivals-only", action="store_true", help="on the problems of the solvers, whose rows are kept")
     arguments.add_argument("--problems", nargs="+", help="all unless given")
     chosen = arguments.parse_args()
     jobs = [
@@ -140,7 +141,7 @@ def main() -> None:
          "seconds": budget / (10 if chosen.quick else 1)}
         for solver in chosen.solvers
         for problem, settings, budget in CASES[solver]
-        if chosen.problems is None or problem in chosen.problems
+        if (chosen.problems is None or problem in chosen.problems) and not chosen.rivals_only
         for seed in seeds(chosen, SEEDS[solver])
     ]  # fmt: skip
     asked = {(problem, str(settings), budget): (problem, settings, budget)
@@ -151,7 +152,7 @@ def main() -> None:
             {"solver": name, "problem": problem, "settings": settings, "seed": seed,
              "seconds": budget / (10 if chosen.quick else 1)}
             for name in chosen.rivals
-            for seed in (range(1) if name == "classical" else seeds(chosen, SEEDS["pinn"]))
+            for seed in (range(1) if name == "classical" else seeds(chosen, 2))
         ]  # fmt: skip
     results = run_all(run, jobs, chosen.workers)
     if not chosen.quick:
