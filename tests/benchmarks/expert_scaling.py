@@ -13,6 +13,7 @@ import math
 import statistics
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from sciml.jets import MultiIndex
 from sciml.solvers.experts.basis import Legendre
-from tests.benchmarks.common import load, markdown, median_and_worst, parser, save
+from tests.benchmarks.common import RESULTS, load, markdown, median_and_worst, parser, save
 
 NAME = "expert_scaling"
 GRIDS = ((2, 2), (4, 2), (4, 4), (8, 4), (8, 8), (16, 8), (16, 16))
@@ -135,6 +136,20 @@ def tables() -> str:
     return f"{first}\n\n{markdown(header, rows)}"
 
 
+def figure(runs: list[dict[str, Any]], path: Path) -> None:
+    """Seconds over the number of experts, beside a time that grows as it."""
+    from matplotlib.figure import Figure
+
+    experts, seconds = zip(*((r["experts"], r["seconds"]) for r in runs if r["kind"] == "scaling"), strict=True)
+    drawing = Figure((5, 3.2), layout="constrained")
+    axes = drawing.add_subplot()
+    axes.loglog(experts, seconds, marker="o", label="one solve")
+    axes.loglog(experts, [seconds[-1] * n / experts[-1] for n in experts], "k:", label="linear")
+    axes.set(xlabel="experts of 66 features", ylabel="processor seconds", title="helmholtz")
+    axes.legend()
+    drawing.savefig(path, dpi=120)
+
+
 def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument("--seeds", type=int, default=3)
@@ -144,7 +159,9 @@ def main() -> None:
         scaling(GRIDS[:3], 6, 1)
         bases(COMPARED[:1], DEGREES[:1], 1)
         return
-    save(NAME, scaling(GRIDS, DEGREE, REPEATS) + bases(COMPARED, DEGREES, chosen.seeds))
+    runs = scaling(GRIDS, DEGREE, REPEATS) + bases(COMPARED, DEGREES, chosen.seeds)
+    save(NAME, runs)
+    figure(runs, RESULTS / f"{NAME}.png")
     print(tables())
 
 
