@@ -15,6 +15,7 @@ from sciml.shapes import (
     euler_characteristic,
     iou,
     load_mesh,
+    read_slices,
     reconstruct,
     slice_iou,
     slice_mesh,
@@ -239,3 +240,29 @@ def test_a_missing_package_names_the_extra(module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=rf"needs {module.partition('.')[0]}; .*\[shapes\]"):
         shape.mesh(16)
+
+
+@pytest.mark.filterwarnings("ignore:the mesh of . misses")  # single voxels
+def test_neighbouring_organs_do_not_overlap(tmp_path):
+    nibabel, igl = pytest.importorskip("nibabel"), pytest.importorskip("igl")
+    image = pytest.importorskip("pyvista.examples").load_frog_tissues()
+    organs = np.asarray(image.active_scalars).reshape(image.dimensions, order="F")
+    organs = np.where(np.isin(organs, (4, 5)), organs, 0)  # the two lie against each other
+    organs = organs[tuple(slice(max(a.min() - 4, 0), a.max() + 5) for a in np.nonzero(organs))].astype(np.int16)
+    drawn = np.zeros_like(organs)
+    drawn[:, :, ::5] = organs[:, :, ::5]
+    nibabel.save(nibabel.Nifti1Image(drawn, np.diag([*image.spacing, 1.0])), tmp_path / "organs.nii.gz")
+    slices = read_slices(tmp_path / "organs.nii.gz")
+    shape = reconstruct(slices, "rbf", points=3000)
+    places = np.argwhere(np.ones_like(organs, dtype=bool)) * np.array(image.spacing)
+    places = places[torch.randperm(len(places), generator=torch.Generator().manual_seed(0))[:20_000].numpy()]
+    truth = organs[tuple(np.rint(places / np.array(image.spacing)).astype(int).T)]
+    meshes = {label: shape.mesh(64, label) for label in slices.labels}
+    within = {label: shape.occupancy(places, label) for label in slices.labels}
+    solid = {
+        label: np.abs(igl.fast_winding_number(np.array(mesh.vertices), np.array(mesh.faces), places)) > 0.5
+        for label, mesh in meshes.items()
+    }
+    assert slices.labels == (4, 5) and sum(within.values()).max() == sum(v.astype(int) for v in solid.values()).max() == 1
+    for label, found in within.items():
+        assert (found & (truth == label)).sum() / (found | (truth == label)).sum() > 0.75

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -124,6 +126,16 @@ def test_the_papers_network_has_its_size():
     solver = NeuralField(CrossSections(nested(1.0), 300), **preset.solver)
     # 31,436 with the initial estimate, which the initial hidden state makes superfluous
     assert sum(parameter.numel() for parameter in solver.parameters()) == 31_435
+
+
+def test_the_papers_preset_learns_in_a_few_of_its_steps():
+    """With its network, its six levels, its targets and its rates, but a tenth of its points."""
+    preset = PRESETS["paper"]
+    fewer = replace(preset, samples=6000, solver=preset.solver | {"points": 1500})
+    result = neural_field(CrossSections(slices()), preset=fewer, steps=30, progress=False)
+    assert [phase.steps for phase in result.phases] == [2, 2, 4, 4, 6, 9]
+    loss = result.history["loss/planes_distance"]
+    assert loss[-1] < 0.85 * loss[0]
 
 
 def test_mistakes():
