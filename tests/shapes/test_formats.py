@@ -275,6 +275,9 @@ def test_nrrd_with_its_data_beside_it(written, encoding, name):
     head, data = nrrd(blocks(), encoding, **{"data file": "a.raw", "line skip": 1, "byte skip": -1}).split(b"\n\n", 1)
     written("a.raw", b"a line\n" + (data if encoding == "gzip" else b"other bytes" + data))
     check_blocks(read_slices(written(name, head)))
+    for elsewhere in (b"/a.raw", b"../a.raw"):
+        with pytest.raises(InputError, match="names a data file elsewhere"):
+            read_slices(written(name, head.replace(b"data file: a.raw", b"data file: " + elsewhere)))
 
 
 @pytest.mark.parametrize(

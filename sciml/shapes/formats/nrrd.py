@@ -45,6 +45,8 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray, str | None]:
         raise InputError(f"{path} is no NRRD file with its data attached or in a file that it names")
     if beside and re.match(r"LIST\b|.*%.*\s", beside):
         raise InputError(f"{path} keeps its data in several files ({beside}); save it with the data attached (.nrrd)")
+    if beside and (Path(beside).is_absolute() or ".." in Path(beside).parts):
+        raise InputError(f"{path} names a data file elsewhere ({beside}); put it beside the header and name it alone")
     data = _content(path.parent / beside) if beside else rest[0]
     try:
         sizes = [int(size) for size in fields["sizes"].split()]
