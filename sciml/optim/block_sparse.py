@@ -169,7 +169,7 @@ class BlockQR:
             ridge = like.new_zeros(n, end + k)
             ridge.fill_diagonal_(self._ridge)
             triangle = torch.linalg.qr(torch.cat([front, ridge]), mode="r").R
-        top, rest = triangle[:n].clone(), triangle[n:]  # only the rest is needed no longer than the next front
+        top, rest = triangle[:n].clone(), triangle[n:]  # a copy, lest it keep the memory of the rest
         pivot = _Pivot(tuple(inside), top[:, :n], {b: top[:, parts[b]] for b in others}, top[:, end:])
         return pivot, Rows({b: rest[:, parts[b]] for b in others}, rest[:, end:])
 
