@@ -55,6 +55,16 @@ def test_gradient_of_coupled_experts():
     assert not torch.allclose(optimum(entries, offset, 10 * seams), apart, rtol=1e-2)
 
 
+def test_affine_rows_are_reduced_instance_by_instance():
+    entries, offset, shift = draw(1, 2, 1, 9, 3), draw(1, 2, 1, 9), torch.tensor([0.0, 5.0], dtype=torch.float64)
+
+    def optimum(affine):
+        rows = Rows(entries, offset, lambda v, experts: v - shift[experts // 2, None], affine)
+        return solve([rows], torch.zeros(2, 2, 3, dtype=torch.float64), 1e-1, tolerances=TIGHT)
+
+    torch.testing.assert_close(optimum(affine=True), optimum(affine=False))
+
+
 def build(problem, experts=(1, 1), **options):
     network = Pointwise(MLP(HardConstraintMoE.input_channels(problem), 5, width=8, depth=1))
     return HardConstraintMoE(problem, network, shape=(12, 10), bases=5, experts=experts, **options)
