@@ -20,7 +20,7 @@ class History:
 
     Columns: ``step`` (iterations done), ``phase`` (its name), ``seconds``, ``loss``, ``loss/<term>`` (mean square
     residual or its other power, unweighted), ``weight/<term>`` (mean weight), ``error/<field>`` (relative, where it was
-    evaluated).
+    evaluated), and there what the solver's ``diagnostics`` are.
     """
 
     def __init__(self, columns: Mapping[str, list[float] | list[str]] | None = None) -> None:

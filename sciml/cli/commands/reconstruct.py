@@ -119,9 +119,7 @@ def command(
     console, begun = Console(markup=False), time.perf_counter()
     shape = _reconstruct(console, slices, chosen, options)
     with console.status("") as status:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
-            meshes = _meshes(shape, resolution, topology, status)
+        meshes, told = _meshes(shape, resolution, topology, status)
         spent = time.perf_counter() - begun
         status.update("metrics, picture and viewer")
         metrics: dict[str, Any] = {
@@ -142,7 +140,7 @@ def command(
             "seed": seed,
             **_training(shape, options),
             "repairs": list(slices.repairs),
-            "warnings": [str(warning.message) for warning in caught],
+            "warnings": told,
             "versions": io.versions(),
         }
         if truth is not None:
@@ -196,16 +194,22 @@ def _reconstruct(console: Any, slices: Slices, method: str, options: dict[str, A
     return shape
 
 
-def _meshes(shape: Shape, resolution: int | None, topology: Topology, status: Any) -> dict[str, Any]:
-    """Surfaces by name, all at the finest resolution that any of them needs: those of neighbours then fit."""
-    meshes: dict[str, Any] = {}
-    while pending := [name for name in shape.slices.names.values() if name not in meshes]:
+def _meshes(
+    shape: Shape, resolution: int | None, topology: Topology, status: Any
+) -> tuple[dict[str, Any], list[str]]:
+    """Surfaces by name, all at the finest resolution that any of them needs, so that neighbours fit; and their warnings."""
+    found: dict[str, tuple[Any, list[str]]] = {}
+    names = shape.slices.names.values()
+    while pending := [name for name in names if name not in found]:
         for name in pending:
             status.update(f"surface of {name}")
-            meshes[name] = shape.mesh(resolution, name, topology)
-        resolution = max(mesh.metadata["resolution"] for mesh in meshes.values())
-        meshes = {name: mesh for name, mesh in meshes.items() if mesh.metadata["resolution"] == resolution}
-    return {name: meshes[name] for name in shape.slices.names.values()}
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", UserWarning)
+                mesh = shape.mesh(resolution, name, topology)
+            found[name] = mesh, [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
+        resolution = max(mesh.metadata["resolution"] for mesh, _ in found.values())
+        found = {name: kept for name, kept in found.items() if kept[0].metadata["resolution"] == resolution}
+    return {name: found[name][0] for name in names}, [text for name in names for text in found[name][1]]
 
 
 def _training(shape: Shape, options: dict[str, Any]) -> dict[str, Any]:

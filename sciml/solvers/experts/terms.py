@@ -65,6 +65,7 @@ class Term(ABC):
     """Residuals at fixed points.
 
     Attributes:
+        points: (N, d).
         root: what the rows weigh besides their scale (N,): quadrature, and the share of the expert.
         scale: weights (E, N) of the rows, fixed by every assembly.
         absent: unknowns (U, N) that do not exist at a point; a residual that depends on one does not count.

@@ -65,7 +65,7 @@ def solve(
     tensors = [tensor.double() for group in groups for tensor in (group.entries, group.offset)]
     tensors += [] if seams is None else [seams.double()]
     experts = torch.arange(b * k, device=start.device)
-    _check(groups, experts)
+    _refuse_lost_gradients(groups, experts)
 
     def unpack(data: Sequence[Tensor]) -> tuple[list[Rows], Tensor | None]:
         given = [replace(g, entries=data[2 * i], offset=data[2 * i + 1]) for i, g in enumerate(groups)]
@@ -112,16 +112,15 @@ def solve(
     return differentiate_optimum(residual, found, *tensors, hessian=hessian).reshape(b, k, n)
 
 
-def _check(groups: Sequence[Rows], experts: Tensor) -> None:
-    if torch.is_grad_enabled():
-        for group in groups:
-            count = group.offset.shape[2]
-            first = experts.unflatten(0, (group.offset.shape[1], -1))[:, :count].flatten()
-            if group.evaluate(group.offset.detach().double().flatten(1, 2), first).requires_grad:
-                raise InputError(
-                    "a residual depends on a tensor that requires a gradient, which would be lost: detach it, or multiply "
-                    "it into the entries"
-                )
+def _refuse_lost_gradients(groups: Sequence[Rows], experts: Tensor) -> None:
+    for group in groups if torch.is_grad_enabled() else ():
+        values = group.offset.detach().double()
+        own = experts.unflatten(0, (values.shape[1], -1))[:, : values.shape[2]]
+        if group.evaluate(values.flatten(1, 2), own.flatten()).requires_grad:
+            raise InputError(
+                "a residual depends on a tensor that requires a gradient, which would be lost: detach it, or multiply it "
+                "into the entries"
+            )
 
 
 class _Normal:
